@@ -1,0 +1,91 @@
+"""Where every part of the platform answers: the embedded servers, unless headrace.yml names others."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from headrace.errors import HeadraceError
+from headrace.project.settings import PORTS, Settings, read_secrets
+from headrace.project.source import Source
+
+HOST = "127.0.0.1"
+_SECRET = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Addresses and secrets of one project. Secrets are looked up late and never stored in a spec."""
+
+    root: Path
+    settings: Settings
+    sources: tuple[Source, ...]
+
+    def port(self, part: str) -> int:
+        return self.settings.local.ports + PORTS[part]
+
+    def source_port(self, source: str) -> int:
+        """The port of an embedded source database; they are numbered in order of their source's name."""
+        return self.port("source") + sorted(s.name for s in self.sources if s.local).index(source)
+
+    @property
+    def bus(self) -> str:
+        return self.settings.bus or f"{HOST}:{self.port('bus')}"
+
+    @property
+    def connect(self) -> str:
+        return self.settings.connect or f"http://{HOST}:{self.port('connect')}"
+
+    @property
+    def spark(self) -> str:
+        return self.settings.spark or f"sc://{HOST}:{self.port('spark')}"
+
+    @property
+    def flink_rest(self) -> str:
+        return self.settings.flink.rest if self.settings.flink else f"http://{HOST}:{self.port('flink-rest')}"
+
+    @property
+    def flink_gateway(self) -> str:
+        return self.settings.flink.gateway if self.settings.flink else f"http://{HOST}:{self.port('flink-gateway')}"
+
+    @property
+    def airflow(self) -> str:
+        return f"http://{HOST}:{self.port('airflow')}"
+
+    @property
+    def lake(self) -> str:
+        """A local folder as an absolute path, or an address such as s3://bucket/lake."""
+        return self.settings.lake if "://" in self.settings.lake else str((self.root / self.settings.lake).resolve())
+
+    def serving(self, role: str = "headrace") -> str:
+        """The address of the serving database for a role: 'headrace' owns it, 'reader' may only read."""
+        secret = self.secret("HEADRACE_READER_PASSWORD" if role == "reader" else "HEADRACE_SERVING_PASSWORD")
+        if self.settings.serving:
+            owner = self.resolve(self.settings.serving)
+            return re.sub(r"://[^@]*@", f"://{role}:{secret}@", owner) if role == "reader" else owner
+        return f"postgresql://{role}:{secret}@{HOST}:{self.port('postgres')}/headrace"
+
+    def source(self, source: Source) -> str:
+        """The address of a source's database, with its secret: for psql, the mariadb client and SQLAlchemy's parsing."""
+        if source.server:
+            owner = next(s for s in self.sources if s.name == source.server)
+            return urlsplit(self.source(owner))._replace(path=f"/{source.database}").geturl()
+        if source.local:
+            secret = self.secret(f"{source.name.upper()}_PASSWORD")
+            return f"{source.kind}://headrace:{secret}@{HOST}:{self.source_port(source.name)}/{source.database}"
+        return self.resolve(source.url)
+
+    def secret(self, name: str) -> str:
+        """A secret from the environment, else from the file that `headrace up` made for its own servers."""
+        file = self.root / ".headrace" / "secrets.env"
+        value = os.environ.get(name) or read_secrets(file).get(name)
+        if value is None:
+            raise HeadraceError(f"the secret {name} is not set", hint=f"export {name}=…   (looked in the environment and in {file})")
+        return value
+
+    def resolve(self, text: str) -> str:
+        """`text` with each ${NAME} replaced by the secret of that name."""
+        return _SECRET.sub(lambda match: self.secret(match[1]), text)
