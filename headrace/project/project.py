@@ -49,6 +49,21 @@ class Project:
     def job(self, name: str, kind: str = "") -> Job:
         return _named("job", name, {j.name: j for j in self.jobs if kind in {"", j.kind}})
 
+    def tables_behind(self, job: Job) -> tuple[Table, ...]:
+        """Every landed table a job reads, directly or through other batch views, in order of name."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        open_jobs = [job]
+        while open_jobs:
+            for name in (i.name for i in open_jobs.pop().inputs):
+                view = next((j for j in self.jobs if j.name == name and j.kind == "batch"), None)
+                if view and name not in seen:
+                    seen.add(name)
+                    open_jobs.append(view)
+        for each in (job, *(self.job(name, "batch") for name in seen)):
+            found |= {t for i in each.inputs for t in (i.name, i.table) if t in self.tables}
+        return tuple(self.tables[name] for name in sorted(found))
+
 
 def find_root(start: Path) -> Path:
     """The project that holds the folder: the nearest one upwards with a headrace.yml."""

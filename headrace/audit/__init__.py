@@ -1,0 +1,1 @@
+"""Proof: what has arrived where, and whether anything is missing."""

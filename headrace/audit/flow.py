@@ -1,0 +1,130 @@
+"""How far the data has come, by position: source → bus → landing → alert views and batch views.
+
+A position is reached or it is not; no clock is asked. `targets` come from markers (headrace.ingest.markers): whoever has
+passed a marker has seen everything that was committed to the sources before it was written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from graphlib import TopologicalSorter
+
+from headrace.batch import run as batch
+from headrace.errors import HeadraceError, Problem
+from headrace.ingest import markers
+from headrace.ingest.pull import pull
+from headrace.lake import landing
+from headrace.project import Job, Project
+from headrace.stream import ensure as stream
+
+Targets = dict[tuple[str, int], int]
+POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Lag:
+    """One consumer of the log and how many positions it is short of the target; 0 means it has everything."""
+
+    stage: str  # 'landing', 'alert view' or 'batch view'
+    name: str
+    behind: int
+    note: str = ""
+
+
+def measure(project: Project, targets: Targets) -> list[Lag]:
+    """The lag of every landing table, alert view and batch view behind the targets. Reads positions, changes nothing."""
+    landed = {name: landing.positions(project, name) for name in project.tables}
+    lags = []
+    for name, table in sorted(project.tables.items()):
+        goals = {p: t for (topic, p), t in targets.items() if topic == table.topic}
+        lags.append(Lag("landing", name, sum(max(0, goal + 1 - landed[name].get(p, 0)) for p, goal in goals.items())))
+    for job in project.jobs:
+        lags.append(_alert_lag(project, job, targets) if job.kind == "stream" else _batch_lag(project, job))
+    return lags
+
+
+def wait(project: Project, timeout: float, progress: Callable[[str], None] = lambda text: None) -> float:
+    """Returns, with the seconds it took, when all that was committed to the sources before the call is everywhere.
+
+    Guarantee: on return each such change is landed (or in quarantine), in the current tables, and covered by every
+    batch view and every alert view's last checkpoint. Raises HeadraceError naming what lags by how much after `timeout`
+    seconds, or what failed.
+    """
+    began = time.monotonic()
+    deadline = began + timeout
+    for source in project.sources:
+        if source.mode == "cron":
+            progress(f"pulling {source.name}")
+            pull(project, source)
+    progress("writing markers")
+    targets = markers.mark(project, timeout=max(1.0, deadline - time.monotonic()))
+    progress("waiting for landing")
+    _until(project, targets, deadline, lambda lag: lag.stage == "landing")
+    failed: list[Problem] = []
+    for job in in_order(project):
+        if _batch_lag(project, job).behind:
+            progress(f"running {job.name}")
+            try:
+                batch.run(project, job)
+            except HeadraceError as error:
+                failed += error.problems
+    if failed:
+        raise HeadraceError(*failed)
+    progress("waiting for alert views")
+    _until(project, targets, deadline, lambda lag: lag.stage == "alert view")
+    return time.monotonic() - began
+
+
+def flow(project: Project, patience: float = 8.0) -> list[dict[str, object]]:
+    """Where everything stands, for `status`: marks the sources, then gives each consumer `patience` seconds to catch up."""
+    deadline = time.monotonic() + patience
+    try:
+        targets = markers.mark(project, timeout=patience)
+    except HeadraceError as error:
+        return [asdict(Lag("source", "", 1, error.problems[0].message))]
+    while True:
+        lags = measure(project, targets)
+        if time.monotonic() > deadline or not any(lag.behind for lag in lags):
+            return [asdict(lag) for lag in lags]
+        time.sleep(POLL_SECONDS)
+
+
+def in_order(project: Project) -> list[Job]:
+    """The batch jobs, each after the views it reads."""
+    jobs = {job.name: job for job in project.jobs if job.kind == "batch"}
+    graph = {job.name: {i.name for i in job.inputs if i.name in jobs} for job in jobs.values()}
+    return [jobs[name] for name in TopologicalSorter(graph).static_order()]
+
+
+def _alert_lag(project: Project, job: Job, targets: Targets) -> Lag:
+    topics = {project.tables[i.table].topic for i in job.inputs}
+    reached = stream.positions(project, job)
+    goals = {key: goal for key, goal in targets.items() if key[0] in topics}
+    return Lag("alert view", job.name, sum(max(0, goal + 1 - reached.get(key, 0)) for key, goal in goals.items()))
+
+
+def _batch_lag(project: Project, job: Job) -> Lag:
+    covered = batch.positions(project, job.name)
+    if covered is None:
+        return Lag("batch view", job.name, 1, "never published")
+    behind = 0
+    for table in project.tables_behind(job):
+        reached = covered.get(table.name, {})
+        data = landing.data_positions(project, table.name)
+        behind += sum(max(0, position - reached.get(p, 0)) for p, position in data.items())
+    return Lag("batch view", job.name, behind)
+
+
+def _until(project: Project, targets: Targets, deadline: float, concerns: Callable[[Lag], bool]) -> None:
+    while True:
+        late = [lag for lag in measure(project, targets) if concerns(lag) and lag.behind]
+        if not late:
+            return
+        if time.monotonic() > deadline:
+            raise HeadraceError(
+                *(Problem(f"{lag.stage} {lag.name} is {lag.behind} positions behind. {lag.note}".strip()) for lag in late),
+                hint="headrace status   shows the servers; headrace logs NAME   what one of them says",
+            )
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,25 @@
+"""`headrace wait`: until everything committed so far is in every view."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headrace.cli.context import project
+
+
+def command(
+    timeout: Annotated[float, typer.Option(help="Seconds before giving up.")] = 300.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Wait until all that was committed to the sources is landed, in current tables, batch views and alert views.
+
+    Decided by position: markers are written through every source and followed to the end. Stale batch views are run now.
+    On time-out it says what lags by how much, and exits with 1.
+    """
+    from headrace.audit.flow import wait
+
+    seconds = wait(project(), timeout, (lambda text: None) if quiet else (lambda text: print(f"  {text} …", flush=True)))
+    if not quiet:
+        print(f"everything has arrived ({seconds:.1f} s)")
