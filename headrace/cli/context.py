@@ -7,9 +7,12 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
-from headrace.project import Project, find_root, load
+
+if TYPE_CHECKING:
+    from headrace.project import Project
 
 
 class Format(StrEnum):
@@ -32,6 +35,8 @@ state = State()
 
 def project() -> Project:
     """The project in -C DIR or around the current folder. Its broken files are left out; `check` names them."""
+    from headrace.project import find_root, load  # here, so that `headrace --help` does not wait for it
+
     return load(find_root(state.directory))
 
 
