@@ -6,6 +6,8 @@ file:line, the line, a caret, the message and a hint.
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -52,9 +54,9 @@ class HeadraceError(Exception):
         super().__init__("\n".join(p.render() for p in self.problems))
 
 
-def did_you_mean(word: str, allowed: object) -> str:
+def did_you_mean(word: str, allowed: Iterable[object]) -> str:
     """A hint that names the nearest allowed word, or lists all of them when none is near."""
-    words = sorted(str(a) for a in allowed)  # type: ignore[attr-defined]
+    words = sorted(str(a) for a in allowed)
     near = get_close_matches(word, words, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
@@ -65,16 +67,27 @@ def _excerpt(place: Place) -> list[str]:
     if not place.line:
         return []
     try:
-        text = place.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        # Lines as an editor counts them: str.splitlines would also split at form feeds and other rare characters.
+        text = place.path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
     except OSError:
         return []
     if place.line > len(text):
         return []
     number = f"{place.line:>5} | "
-    lines = [number + text[place.line - 1]]
+    line = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text[place.line - 1])
+    lines = [(number + line).rstrip()]
     if place.column:
-        lines.append(" " * (len(number) + place.column - 1) + "^")
+        lines.append(" " * len(number) + "".join(_blank(c) for c in line[: place.column - 1]) + "^")
     return lines
+
+
+def _blank(character: str) -> str:
+    """Space as wide as the character, so that the caret stands below its column."""
+    if character == "\t":
+        return "\t"
+    if unicodedata.combining(character):
+        return ""
+    return "  " if unicodedata.east_asian_width(character) in "WF" else " "
 
 
 def _numbered(hint: str) -> list[tuple[bool, str]]:

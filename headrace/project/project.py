@@ -10,11 +10,13 @@ from pydantic import ValidationError
 
 from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project.addresses import Addresses
-from headrace.project.contract import Contract, read_contract
+from headrace.project.contract import Contract
+from headrace.project.contract_file import read_contract
 from headrace.project.job import Job, read_job
 from headrace.project.located import read
-from headrace.project.settings import Settings
-from headrace.project.source import Source, Table, read_source
+from headrace.project.settings import Settings, read_settings
+from headrace.project.source import Source, Table
+from headrace.project.source_file import read_source
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def load(root: Path) -> Project:
     Raises HeadraceError only when headrace.yml itself can't be read. `check(project)` turns the problems into an error.
     """
     root = root.resolve()
-    settings = _settings(root / "headrace.yml")
+    settings = read_settings(root / "headrace.yml")
     problems: list[Problem] = []
     contracts: dict[str, Contract] = {}
     for path in _files(root, "schemas", "*.yaml"):

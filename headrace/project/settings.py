@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from headrace.errors import HeadraceError, Problem, did_you_mean
+from headrace.project.located import Located, read
 
 
 class LocalSettings(BaseModel):
     """What `headrace up` starts on this machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    ports: int = Field(42000, ge=1024, le=65000, description="first of the ports the embedded servers take")
+    ports: int = Field(42000, ge=1024, le=65000, strict=True, description="first of the ports the embedded servers take")
 
 
 class FlinkSettings(BaseModel):
@@ -20,6 +24,11 @@ class FlinkSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     rest: str
     gateway: str
+
+    @field_validator("rest", "gateway")
+    @classmethod
+    def _is_address(cls, value: str) -> str | None:
+        return _address("flink", value)
 
 
 class Settings(BaseModel):
@@ -35,7 +44,24 @@ class Settings(BaseModel):
     serving: str | None = None
     partitions: int = Field(2, ge=1, description="partitions of each topic Headrace creates")
     replication: int = Field(1, ge=1, description="replicas of each topic Headrace creates")
-    local: LocalSettings = Field(default_factory=LocalSettings)
+    local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
+
+    @field_validator("lake", "bus", "connect", "spark", "serving")
+    @classmethod
+    def _is_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _address(info.field_name or "", value)
+
+
+# setting → what an address of it looks like, and an example
+_ADDRESSES = {
+    "bus": (re.compile(r"[\w.-]+:\d+(,[\w.-]+:\d+)*"), "host:9092"),
+    "connect": (re.compile(r"https?://\S+"), "http://host:8083"),
+    "spark": (re.compile(r"sc://\S+"), "sc://host:15002"),
+    "flink": (re.compile(r"https?://\S+"), "http://host:8081"),
+    "serving": (re.compile(r"postgres(ql)?://\S+"), "postgresql://headrace:${SERVING_PASSWORD}@host:5432/headrace"),
+    "lake": (re.compile(r"\w+://\S+|(?!.*://).+", re.DOTALL), "lake/data, or s3://bucket/lake"),
+}
+_PLAIN_SECRET = re.compile(r"://[^:/@\s]+:(?!\$\{\w+\}@)[^@/\s]+@")
 
 
 # Offsets from `local.ports`. One table, so that two projects on one machine differ in one number.
@@ -56,8 +82,55 @@ PORTS = {
     "airflow-worker-log": 13,
     "superset": 14,
     "intake": 15,
+    "flink-metrics": 16,
+    "flink-taskmanager-metrics": 17,
+    "spark-driver": 18,
+    "spark-blocks": 19,
     "source": 20,  # 20 to 39: the embedded source databases, in order of their source's name
 }
+
+
+def read_settings(path: Path) -> Settings:
+    """Reads headrace.yml; raises HeadraceError with every mistake in it, each at its line."""
+    doc = read(path)
+    problems = list(doc.problems)
+    try:
+        settings = Settings.model_validate(doc.value)
+    except ValidationError as error:
+        problems += [_problem(doc, item["loc"], item["type"], item["msg"]) for item in error.errors()]
+        raise HeadraceError(*problems) from None
+    if problems:
+        raise HeadraceError(*problems)
+    return settings
+
+
+def _address(setting: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    pattern, example = _ADDRESSES[setting]
+    if not pattern.fullmatch(value):
+        raise ValueError(f"{value!r} is not an address, {example}")
+    if _PLAIN_SECRET.search(value):
+        raise ValueError("a password must not stand in a project file, put it into the environment and say ${NAME} here")
+    return value
+
+
+def _problem(doc: Located, keys: tuple[int | str, ...], kind: str, message: str) -> Problem:
+    name, place = ".".join(str(key) for key in keys), doc.place(*keys)
+    if kind == "extra_forbidden":
+        fields = {"local": LocalSettings, "flink": FlinkSettings}.get(str(keys[0]) if len(keys) > 1 else "", Settings)
+        return Problem(f"no such setting {str(keys[-1])!r}", place, did_you_mean(str(keys[-1]), fields.model_fields))
+    if kind == "missing":
+        return Problem(f"the setting {name!r} is missing", place, "name: my-project" if name == "name" else "")
+    if kind == "model_type":
+        hint = {"local": "local: {ports: 42000}"}.get(name, "flink: {rest: http://host:8081, gateway: http://host:8083}")
+        return Problem(f"the setting {name!r} must be a mapping", place, hint)
+    if kind == "string_pattern_mismatch":
+        return Problem(f"{name}: {doc.get(*keys)!r} can't name a project", place, "lower case letters, digits and -")
+    if kind == "value_error":
+        message, _, hint = message.removeprefix("Value error, ").partition(", ")
+        return Problem(f"{name}: {message}", place, hint)
+    return Problem(f"{name}: {message[0].lower()}{message[1:]}", place)
 
 
 def read_secrets(path: Path) -> dict[str, str]:

@@ -1,0 +1,116 @@
+"""Reads `lake/sources/*.yml`: one source per file, its name is the file's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from headrace.errors import HeadraceError, Place, Problem, did_you_mean
+from headrace.project import schedule
+from headrace.project.connection import connection_problems
+from headrace.project.contract import Contract
+from headrace.project.located import Located, read
+from headrace.project.names import name_problem, table_problem
+from headrace.project.source import KINDS, Source, Table
+
+_KEYS = {"kind", "connection", "tables", "schedule", "description", "owner"}
+_TABLE_KEYS = {"from", "watermark", "format"}
+_FORMATS = ("csv", "json", "parquet")
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[str] = frozenset()) -> Source:
+    """Reads one source; raises HeadraceError with every mistake in the file, each at its line.
+
+    `broken` names the tables whose contract is there but has mistakes of its own.
+    """
+    doc = read(path)
+    name = path.stem
+    problems = [*doc.problems, *name_problem(name, "source", Place(path)), *doc.unknown((), _KEYS)]
+    kind = doc.text(("kind",), problems)
+    if kind not in KINDS:
+        message = f"no such kind of source {kind!r}" if kind else "a source needs its `kind`"
+        raise HeadraceError(*problems, Problem(message, doc.place("kind"), did_you_mean(kind, KINDS)))
+    mode = KINDS[kind]
+    problems += connection_problems(doc, kind)
+    due = doc.text(("schedule",), problems, "@hourly")
+    if mode != "cron" and doc.get("schedule") is not None:
+        hint = "delete the line: its changes come as they happen"
+        problems.append(Problem(f"a {kind} source has no schedule", doc.place("schedule"), hint))
+    elif wrong := schedule.problem(due, doc.place("schedule"), events=False):
+        problems.append(wrong)
+    entries = doc.get("tables")
+    if not isinstance(entries, dict) or not entries:
+        message = "`tables` must name each table and where it comes from" if entries else "a source needs `tables`"
+        raise HeadraceError(*problems, Problem(message, doc.place("tables"), "tables:\n  orders: public.orders"))
+    tables = []
+    for table in entries:
+        if not isinstance(table, str):
+            problems.append(Problem(f"{table!r} can't name a table", doc.place("tables", str(table)), "letters first"))
+        elif table in contracts:
+            tables.append(_table(doc, table, name, kind, contracts[table], problems))
+        else:
+            problems += _without_contract(doc, table, contracts, broken)
+    if problems:
+        raise HeadraceError(*problems)
+    return Source(
+        name=name,
+        kind=kind,
+        tables=tuple(tables),
+        place=doc.place("kind"),
+        url=str(doc.get("connection", "url") or ""),
+        path=str(doc.get("connection", "path") or ""),
+        database=str(doc.get("connection", "database") or name),
+        server=str(doc.get("connection", "source") or ""),
+        local=bool(doc.get("connection", "local")),
+        schedule=due,
+    )
+
+
+def _without_contract(
+    doc: Located, table: str, contracts: dict[str, Contract], broken: frozenset[str]
+) -> list[Problem]:
+    place = doc.place("tables", table)
+    wrong = table_problem(table, place)
+    if wrong:
+        return wrong
+    if table in broken:
+        hint = f"mend schemas/{table}.yaml first"
+        return [Problem(f"table {table!r} can't be used: its contract has mistakes", place, hint)]
+    near = did_you_mean(table, contracts)
+    hint = f"write schemas/{table}.yaml" + (f", or {near}" if near.startswith("did you mean") else "")
+    return [Problem(f"table {table!r} has no contract", place, hint)]
+
+
+def _table(
+    doc: Located, table: str, source: str, kind: str, contract: Contract, problems: list[Problem]
+) -> Table:
+    keys, mode = ("tables", table), KINDS[kind]
+    entry = doc.get(*keys)
+    if isinstance(entry, dict):
+        problems += doc.unknown(keys, _TABLE_KEYS)
+        origin = doc.text((*keys, "from"), problems, table)
+        watermark = doc.text((*keys, "watermark"), problems)
+        format = doc.text((*keys, "format"), problems, "csv" if kind == "files" else "")
+    else:
+        origin, watermark, format = doc.text(keys, problems, table), "", "csv" if kind == "files" else ""
+    at = doc.place(*keys, "from")
+    if mode == "cdc" and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
+        schema = "public" if kind == "postgresql" else "database"
+        message = f"{origin!r} needs its {'schema' if kind == 'postgresql' else 'database'}"
+        problems.append(Problem(message, at, f"such as {schema}.{origin.rpartition('.')[2].strip() or table}"))
+    if kind == "files" and (".." in PurePosixPath(origin).parts or origin.startswith("/")):
+        problems.append(Problem(f"{origin!r} leads out of the source's folder", at, 'a pattern below it, such as "*.csv"'))
+    if kind == "events" and not _TOPIC.fullmatch(origin):
+        problems.append(Problem(f"{origin!r} can't name a topic", at, "letters, digits, . _ -"))
+    if kind == "jdbc" and watermark not in contract.names:
+        message = f"no such column {watermark!r}" if watermark else f"table {table!r} needs a `watermark`"
+        hint = did_you_mean(watermark, contract.names) if watermark else "the column that grows with every change: "
+        hint += "" if watermark else ", ".join(contract.names)
+        problems.append(Problem(message, doc.place(*keys, "watermark"), hint))
+    if watermark and kind != "jdbc":
+        problems.append(Problem(f"a {kind} source has no watermark", doc.place(*keys, "watermark"), "delete it"))
+    if kind == "files" and format not in _FORMATS:
+        problems.append(Problem(f"no such format {format!r}", doc.place(*keys, "format"), did_you_mean(format, _FORMATS)))
+    topic = f"{source}.{origin}" if mode == "cdc" else origin if mode == "events" else f"{source}.{table}"
+    return Table(table, source, origin, topic, contract, doc.place(*keys), watermark, format)
