@@ -123,7 +123,8 @@ def _jars(pom: Path) -> None:
 def _flink_home() -> None:
     """A Flink home out of the wheel's folder with our jars in lib/ and opt/. Hard links: it costs no space."""
     wheel = environment("flink") / "lib" / "python3.11" / "site-packages" / "pyflink"
-    place, stamp = JARS / "flink-home", _hash(f"{_environment_stamp()}{(POMS / 'flink.xml').read_text()}2".encode())
+    (version,) = (file.name for file in wheel.parent.glob("apache_flink_libraries-*.dist-info"))
+    place, stamp = JARS / "flink-home", _hash(f"{version}{(POMS / 'flink.xml').read_text()}".encode())
     if _fresh(place, stamp):
         return
     with _alone(), step("Flink home"):

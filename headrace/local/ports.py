@@ -1,0 +1,76 @@
+"""Ports: free before a server starts, or the error names who holds them. Nobody talks to somebody else's server."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import psutil
+
+from headrace.errors import HeadraceError, Problem
+from headrace.local.server import Server
+
+HOST = "127.0.0.1"
+SPAN = 40  # how many ports a project takes from `local.ports` on (see PORTS)
+
+
+def check(servers: list[Server]) -> None:
+    """Raises HeadraceError with one problem per port of these servers that somebody else holds."""
+    problems = []
+    for server in servers:
+        for name, port in server.ports.items():
+            if not free(port):
+                hint = f"stop it, or choose other ports in headrace.yml:   local: {{ports: {suggestion()}}}"
+                problems.append(Problem(f"{server.name} needs port {port} ({name}), which {holder(port)} holds", hint=hint))
+    if problems:
+        raise HeadraceError(*problems)
+
+
+def free(port: int) -> bool:
+    """Whether a server could listen there now: bound in the way servers do it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen()
+        except OSError as error:
+            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                raise
+            return False
+    return True
+
+
+def owner(port: int) -> int | None:
+    """The pid that listens on the port, where the system lets us see it."""
+    return next((c.pid for c in _connections() if c.laddr.port == port and c.status == psutil.CONN_LISTEN), None)
+
+
+def holder(port: int) -> str:
+    """Who has the port, in words."""
+    found = sorted((c for c in _connections() if c.laddr.port == port), key=lambda c: c.status != psutil.CONN_LISTEN)
+    pid = next((c.pid for c in found if c.pid), None)
+    if pid is None:
+        return "a process of another user"
+    try:
+        command = " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        command = "which we may not look at"
+    return f"pid {pid} ({command if len(command) < 90 else command[:87] + '…'})"
+
+
+def suggestion(first: int = 22000) -> int:
+    """The first of a stretch of free ports that is long enough for a whole project.
+
+    Below 32768: from there on Linux gives ports to outgoing connections, one of which could sit on a server's port.
+    """
+    for base in range(first, 32000, 100):
+        if all(free(port) for port in range(base, base + SPAN)):
+            return base
+    return first
+
+
+def _connections() -> list:  # type: ignore[type-arg]
+    try:
+        return [c for c in psutil.net_connections(kind="tcp") if c.laddr]
+    except psutil.Error:
+        return []

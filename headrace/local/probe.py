@@ -1,0 +1,81 @@
+"""Readiness probes: each asks its server something real and raises until it is answered."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+SECONDS = 5.0  # how long one try may take
+
+
+class NotReady(Exception):
+    """The server answered, but not yet what it must."""
+
+
+def http(url: str) -> object:
+    """The JSON answer of a GET; raises OSError when there is none."""
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:  # noqa: S310 - our own loopback addresses
+        return json.loads(answer.read() or b"null")
+
+
+def postgres(url: str) -> None:
+    """A query on a PostgreSQL server, which may not have our databases yet."""
+    import psycopg
+
+    with psycopg.connect(url, connect_timeout=2, dbname="postgres") as connection:
+        connection.execute("SELECT 1")
+
+
+def mariadb(port: int, user: str, password: str) -> None:
+    """A query on a MariaDB server."""
+    import pymysql
+
+    connection = pymysql.connect(host="127.0.0.1", port=port, user=user, password=password, connect_timeout=2)
+    try:
+        connection.cursor().execute("SELECT 1")
+    finally:
+        connection.close()
+
+
+def bus(address: str) -> None:
+    """The broker lists its topics."""
+    from confluent_kafka.admin import AdminClient
+
+    # Its own log lines about refused connections would only be noise while it starts.
+    AdminClient({"bootstrap.servers": address, "log_level": 0, "socket.connection.setup.timeout.ms": 2000}).list_topics(timeout=SECONDS)
+
+
+def group(address: str, name: str) -> None:
+    """A consumer group has a member that is through its first rebalance."""
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    described = admin.describe_consumer_groups([name], request_timeout=SECONDS)[name].result()
+    if not described.members:
+        raise NotReady(f"consumer group {name} has no member yet")
+
+
+def task_manager(rest: str) -> None:
+    """The JobManager knows a TaskManager with slots."""
+    slots = http(f"{rest}/overview")["slots-total"]  # type: ignore[index]
+    if not slots:
+        raise NotReady("no TaskManager has registered yet")
+
+
+def spark(address: str) -> None:
+    """The Connect server says its version: the session's engine is up, not only its port."""
+    import grpc
+    from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
+
+    request = base_pb2.AnalyzePlanRequest(session_id="00000000-0000-4000-8000-000000000000", user_context=base_pb2.UserContext(user_id="headrace"))
+    request.spark_version.SetInParent()
+    with grpc.insecure_channel(address.removeprefix("sc://")) as channel:
+        base_pb2_grpc.SparkConnectServiceStub(channel).AnalyzePlan(request, timeout=30, wait_for_ready=False)
+
+
+def airflow(address: str, component: str) -> None:
+    """Airflow's own health report says that the component works."""
+    health = http(f"{address}/api/v2/monitor/health")
+    state = health.get(component, {}).get("status")  # type: ignore[union-attr]
+    if state != "healthy":
+        raise NotReady(f"Airflow's {component} is {state or 'not there yet'}")

@@ -1,0 +1,63 @@
+"""What a server of the embedded platform is: command, files, ports, needs, and how one knows that it answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+NICE = 10  # Spark, Airflow and the demo: the alert path (bus, Connect, Flink, landing, PostgreSQL) never waits for them
+
+
+def nothing() -> None:
+    """For servers that need no preparation."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One process that supervisor keeps running.
+
+    `ready` returns when a real request was answered and raises otherwise. `prepare` runs once before the first start and
+    must be safe to repeat; `provision` runs each time the server has become ready.
+    """
+
+    name: str
+    part: str  # the word of `up --only`
+    command: tuple[str, ...]
+    ready: Callable[[], None]
+    environment: dict[str, str] = field(default_factory=dict)  # may hold secrets: written readable by the owner only
+    files: dict[Path, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)  # name in the PORTS table, or the source's name → port
+    needs: tuple[str, ...] = ()  # names of servers that must answer first, where they are started at all
+    folder: Path | None = None
+    nice: int = 0
+    memory: str = ""  # what it may grow to, for people
+    address: str = ""
+    patience: float = 90.0  # seconds until it must answer
+    stop_signal: str = "TERM"
+    stop_patience: int = 20  # seconds until it is killed
+    stop_group: bool = True  # whether the stop signal goes to its children too
+    prepare: Callable[[], None] = nothing
+    provision: Callable[[], None] = nothing
+
+
+def as_nobody(*command: str) -> tuple[str, ...]:
+    """The command as a user without rights where we are root: PostgreSQL refuses root. No file changes its owner.
+
+    A user name space of its own maps us to nobody inside it; outside, files and signals are still ours.
+    """
+    if os.geteuid() != 0:
+        return command
+    return ("unshare", "-U", "--map-user=65534", "--map-group=65534", *command)
+
+
+def java(*arguments: str, heap: int, start: int = 64, path: str = "") -> tuple[str, ...]:
+    """A JVM with a heap of at most `heap` MB, in UTC, that exits rather than limps on when memory is out."""
+    options = ("-server", f"-Xms{start}m", f"-Xmx{heap}m", "-XX:+ExitOnOutOfMemoryError", "-Duser.timezone=UTC", "-Djava.awt.headless=true")
+    return ("java", *options, *(("-cp", path) if path else ()), *arguments)
+
+
+def properties(values: dict[str, object]) -> str:
+    """A Java properties file."""
+    return "".join(f"{name}={value}\n" for name, value in values.items())

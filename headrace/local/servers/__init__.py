@@ -1,0 +1,36 @@
+"""Which servers a project needs on this machine: one small file each; a part with an address in headrace.yml has none."""
+
+from __future__ import annotations
+
+from headrace.errors import HeadraceError, did_you_mean
+from headrace.local.server import Server
+from headrace.local.servers import airflow, connect, flink, kafka, mariadb, postgres, spark, workers
+from headrace.project import Project
+
+SOURCES = {"postgresql": postgres.source, "mariadb": mariadb.source}
+PARTS = ("postgres", "bus", "connect", "source", "flink", "spark", "airflow", "landing", "pulse")
+
+
+def servers(project: Project) -> list[Server]:
+    """Every server that `up` keeps running, in the order in which people read them."""
+    settings = project.settings
+    found = [] if settings.serving else [postgres.serving(project)]
+    found += [SOURCES[s.kind](project, s) for s in project.sources if s.local]
+    found += [] if settings.bus else [kafka.server(project)]
+    found += [] if settings.connect else [connect.server(project)]
+    found += [] if settings.flink else flink.servers(project)
+    found += [] if settings.spark else [spark.server(project)]
+    found += [workers.landing(project), workers.pulse(project)]
+    found += airflow.servers(project)
+    return found
+
+
+def chosen(project: Project, only: set[str] | None) -> list[Server]:
+    """The servers of the named parts ('source' means all local sources); all of them when none is named."""
+    found = servers(project)
+    if only is None:
+        return found
+    words = {*PARTS, *(f"source:{s.name}" for s in project.sources if s.local), *(s.part for s in found)}
+    for word in sorted(only - words):
+        raise HeadraceError(f"there is no part {word!r}", hint=did_you_mean(word, words))
+    return [s for s in found if s.part in only or s.part.split(":")[0] in only]

@@ -1,0 +1,150 @@
+"""Flink: JobManager, TaskManager and the SQL Gateway, from one configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headrace.local import probe
+from headrace.local.install import JARS, environment
+from headrace.local.server import Server
+from headrace.project import Project
+
+HOME = JARS / "flink-home"
+SLOTS = 16  # one job of parallelism 1 takes one
+
+# Flink's own start scripts read it: the same rights for all three, in UTC, leaving rather than limping on.
+_OPENS = """java.base/java.lang java.base/java.net java.base/java.io java.base/java.nio java.base/sun.nio.ch
+ java.base/java.lang.reflect java.base/java.text java.base/java.time java.base/java.util java.base/java.util.concurrent
+ java.base/java.util.concurrent.atomic java.base/java.util.concurrent.locks""".split()
+_COMPILER = "jdk.compiler/com.sun.tools.javac"
+_EXPORTS = f"java.rmi/sun.rmi.registry {_COMPILER}.api {_COMPILER}.file {_COMPILER}.parser {_COMPILER}.tree {_COMPILER}.util java.security.jgss/sun.security.krb5".split()
+
+_LOGGING = """rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c{1} - %m%n
+logger.kafka.name = org.apache.kafka
+logger.kafka.level = WARN
+logger.pekko.name = org.apache.pekko
+logger.pekko.level = WARN
+logger.coordinator.name = org.apache.flink.runtime.checkpoint.CheckpointCoordinator
+logger.coordinator.level = WARN
+"""
+
+
+def servers(project: Project) -> list[Server]:
+    """The three servers; the configuration is also what `flink run` needs in FLINK_CONF_DIR."""
+    a = project.addresses
+    folder = conf_dir(project)
+    files = {folder / "config.yaml": _config(project), folder / "log4j-console.properties": _LOGGING, folder / "log4j-cli.properties": _LOGGING}
+    environment = {"FLINK_CONF_DIR": str(folder), "FLINK_LOG_DIR": str(project.state / "logs"), "FLINK_PID_DIR": str(folder / "pids"), "HOSTNAME": "localhost"}
+    rest, gateway = a.port("flink-rest"), a.port("flink-gateway")
+    ports = {name: a.port(name) for name in ("flink-rest", "flink-rpc", "flink-blob", "flink-metrics")}
+    shared = {"part": "flink", "environment": environment, "files": files}
+    endpoint = {"address": "127.0.0.1", "bind-address": "127.0.0.1", "port": gateway}
+    return [
+        Server(
+            name="flink-jobmanager",
+            command=(str(HOME / "bin" / "jobmanager.sh"), "start-foreground"),
+            ports=ports,
+            address=a.flink_rest,
+            memory="0.8 GB",
+            ready=lambda: probe.http(f"{a.flink_rest}/overview"),  # type: ignore[arg-type,return-value]
+            **shared,  # type: ignore[arg-type]
+        ),
+        Server(
+            name="flink-taskmanager",
+            command=(str(HOME / "bin" / "taskmanager.sh"), "start-foreground"),
+            ports={name: a.port(name) for name in ("flink-taskmanager", "flink-data", "flink-taskmanager-metrics")},
+            address=f"{SLOTS} slots",
+            memory="1.7 GB",
+            ready=lambda: probe.task_manager(a.flink_rest),
+            **shared,  # type: ignore[arg-type]
+        ),
+        Server(
+            name="flink-gateway",
+            command=(str(HOME / "bin" / "sql-gateway.sh"), "start-foreground", *(f"-Dsql-gateway.endpoint.rest.{k}={v}" for k, v in endpoint.items())),
+            ports={"flink-gateway": gateway},
+            address=a.flink_gateway,
+            memory="0.6 GB",
+            ready=lambda: probe.http(f"{a.flink_gateway}/v1/info"),  # type: ignore[arg-type,return-value]
+            **shared,  # type: ignore[arg-type]
+        ),
+    ]
+
+
+def conf_dir(project: Project) -> Path:
+    """The folder with the cluster's config.yaml."""
+    return project.state / "run" / "flink"
+
+
+def checkpoints(project: Project) -> Path:
+    """Where completed checkpoints stay, one folder per Flink job id, until somebody removes them."""
+    return project.state / "flink" / "checkpoints"
+
+
+def savepoints(project: Project) -> Path:
+    """Where a stopped job leaves its savepoint."""
+    return project.state / "flink" / "savepoints"
+
+
+def _config(project: Project) -> str:
+    a, python = project.addresses, environment("flink") / "bin" / "python"
+    rights = [*(f"--add-exports={e}=ALL-UNNAMED" for e in _EXPORTS), *(f"--add-opens={o}=ALL-UNNAMED" for o in _OPENS)]
+    values = {
+        "env.java.opts.all": " ".join([*rights, "-Duser.timezone=UTC", "-XX:+ExitOnOutOfMemoryError"]),
+        "env.java.opts.jobmanager": "-XX:+UseSerialGC",
+        "env.java.opts.sql-gateway": "-Xms64m -Xmx512m -XX:+UseSerialGC -XX:MaxMetaspaceSize=256m",
+        "jobmanager.bind-host": "127.0.0.1",
+        "jobmanager.rpc.address": "127.0.0.1",
+        "jobmanager.rpc.port": a.port("flink-rpc"),
+        "jobmanager.memory.process.size": "1024m",
+        "blob.server.port": a.port("flink-blob"),
+        "metrics.internal.query-service.port": f"{a.port('flink-metrics')},{a.port('flink-taskmanager-metrics')}",
+        "rest.address": "127.0.0.1",
+        "rest.bind-address": "127.0.0.1",
+        "rest.port": a.port("flink-rest"),
+        "rest.bind-port": a.port("flink-rest"),
+        "taskmanager.bind-host": "127.0.0.1",
+        "taskmanager.host": "127.0.0.1",
+        "taskmanager.rpc.port": a.port("flink-taskmanager"),
+        "taskmanager.data.port": a.port("flink-data"),
+        "taskmanager.numberOfTaskSlots": SLOTS,
+        "taskmanager.memory.process.size": "1728m",
+        "taskmanager.memory.managed.fraction": 0.25,
+        "parallelism.default": 1,
+        # A killed TaskManager is noticed within seconds.
+        "heartbeat.interval": 2000,
+        "heartbeat.timeout": 10000,
+        # Backs off while something is down and starts afresh after a quiet minute; a job that can't run fails in the end.
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        "restart-strategy.exponential-delay.max-backoff": "10 s",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
+        "restart-strategy.exponential-delay.attempts-before-reset-backoff": 30,
+        "state.backend.type": "rocksdb",
+        "execution.checkpointing.incremental": "true",
+        "execution.checkpointing.interval": "3 s",
+        "execution.checkpointing.min-pause": "1 s",
+        "execution.checkpointing.timeout": "5 min",
+        "execution.checkpointing.tolerable-failed-checkpoints": 20,
+        "execution.checkpointing.num-retained": 2,
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.dir": checkpoints(project).as_uri(),
+        "execution.checkpointing.savepoint-dir": savepoints(project).as_uri(),
+        "io.tmp.dirs": project.state / "flink" / "temporary",
+        "web.cancel.enable": "true",
+        "web.submit.enable": "true",
+        "web.upload.dir": project.state / "flink" / "uploads",
+        "python.executable": python,
+        "python.client.executable": python,
+        "table.local-time-zone": "UTC",
+        "classloader.check-leaked-classloader": "false",
+    }
+    return "".join(f"{name}: {_quoted(value)}\n" for name, value in values.items())
+
+
+def _quoted(value: object) -> str:
+    return f"'{value}'" if isinstance(value, Path) or (isinstance(value, str) and not value.isalnum()) else str(value)

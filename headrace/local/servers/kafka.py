@@ -1,0 +1,81 @@
+"""The bus: one Kafka node that is broker and controller."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+from headrace.errors import HeadraceError
+from headrace.local import probe
+from headrace.local.install import JARS
+from headrace.local.server import Server, java, properties
+from headrace.project import Project
+
+PATH = f"{JARS}/kafka/*"
+
+
+def server(project: Project) -> Server:
+    """Topics are only created by those who know their settings, never by a typing mistake in a name."""
+    a = project.addresses
+    data, config = project.state / "data" / "bus", project.state / "run" / "kafka.properties"
+    bus, controller = f"127.0.0.1:{a.port('bus')}", f"127.0.0.1:{a.port('bus-controller')}"
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{controller}",
+        "listeners": f"PLAINTEXT://{bus},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{bus}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": data,
+        "auto.create.topics.enable": "false",
+        "log.message.timestamp.type": "LogAppendTime",
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "offsets.retention.minutes": 60 * 24 * 60,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        # Sizes for one machine: the defaults would take 128 MB of heap for the cleaner and 20 MB of disk per partition.
+        "log.cleaner.dedupe.buffer.size": 8_388_608,
+        "log.index.size.max.bytes": 2_097_152,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+    }
+    return Server(
+        name="bus",
+        part="bus",
+        command=java("kafka.Kafka", str(config), heap=512, start=160, path=PATH),
+        files={config: properties(values)},
+        environment=_logging(project),
+        ports={"bus": a.port("bus"), "bus-controller": a.port("bus-controller")},
+        address=bus,
+        memory="0.5 GB",
+        stop_patience=40,
+        prepare=lambda: _format(data, config),
+        ready=lambda: probe.bus(bus),
+    )
+
+
+def _logging(project: Project) -> dict[str, str]:
+    return {"LOG_DIR": str(project.state / "logs")}
+
+
+def _format(data: Path, config: Path) -> None:
+    if (data / "meta.properties").exists():
+        return
+    shutil.rmtree(data, ignore_errors=True)
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster = cluster if not cluster.startswith("-") else f"h{cluster[1:]}"
+    command = java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config), heap=256, path=PATH)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"TZ": "UTC"})
+    if done.returncode:
+        raise HeadraceError(f"Kafka can't format its data folder {data}", hint="\n".join((done.stdout + done.stderr).strip().splitlines()[-6:]))
