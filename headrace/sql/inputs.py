@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
-from sqlglot.tokens import Tokenizer
-
-from headrace.errors import HeadraceError
+from headrace.sql.tokens import Word, closing, split
 
 # FROM inside these is part of a function call, not of a query.
-_FROM_IN_CALL = {"EXTRACT", "TRIM", "SUBSTRING", "OVERLAY"}
-_NAMES = {TokenType.VAR, TokenType.IDENTIFIER}
-_NOT_TABLES = {"LATERAL", "UNNEST", "VALUES", "TABLE"}
+_FROM_IN_CALL = {"EXTRACT", "TRIM", "BTRIM", "LTRIM", "RTRIM", "SUBSTRING", "SUBSTR", "OVERLAY"}
+_NOT_TABLES = {"LATERAL", "UNNEST", "VALUES", "TABLE", "EACH"}
+_END_OF_FROM = set(
+    "WHERE GROUP HAVING ORDER SORT CLUSTER DISTRIBUTE SELECT UNION INTERSECT EXCEPT MINUS WINDOW LIMIT QUALIFY VIEW".split()
+)
+_QUERY = {"SELECT", "WITH", "VALUES", "FROM"}
 
 
 @dataclass(frozen=True)
@@ -29,64 +28,106 @@ class TableName:
     column: int
 
 
-def tables_read(sql: str) -> tuple[TableName, ...]:
+@dataclass(frozen=True)
+class CommonTable:
+    """A name that WITH gives to a query, and the tokens between which it hides a table of that name."""
+
+    name: str
+    body: tuple[int, int]
+    visible: tuple[int, int]
+
+    def hides(self, name: str, index: int) -> bool:
+        return name.lower() == self.name.lower() and self.visible[0] < index < self.visible[1]
+
+
+def tables_read(sql: str, dialect: str = "spark") -> tuple[TableName, ...]:
     """The tables a query names after FROM, JOIN or TABLE, without its common table expressions, each once, in order.
 
-    Raises HeadraceError when the text cannot even be split into tokens (an open quote, for example).
+    A name with dots (schema.table) is given whole. Raises NotSql when the text can't be split into tokens.
     """
-    tokens = split(sql)
-    own = _common_table_expressions(tokens)
+    words = split(sql, dialect)
+    own = common_tables(words)
     found: dict[str, TableName] = {}
     calls: list[str] = []
-    listing: list[bool] = [False]  # per open parenthesis: inside a FROM list, where a comma starts another table
+    listing = [False]  # per open parenthesis: inside a FROM list, where a comma starts another table
     expect = False
-    for index, token in enumerate(tokens):
-        word = token.text.upper()
-        before = tokens[index - 1].text.upper() if index else ""
-        if token.token_type == TokenType.L_PAREN:
+    for index, token in enumerate(words):
+        word = token.word
+        before = words[index - 1].word if index else ""
+        after = words[index + 1].word if index + 1 < len(words) else ""
+        if word == "(":
+            joined = expect and after not in _QUERY and after != "("  # FROM (a JOIN b …)
             calls.append(before)
-            listing.append(False)
-            expect = False
-        elif token.token_type == TokenType.R_PAREN:
+            listing.append(joined)
+            expect = joined or (before == "TABLE" and _word(words, index + 2) == ")")  # f(TABLE(orders))
+        elif word == ")":
             if calls:
                 calls.pop()
                 listing.pop()
             expect = False
+        elif before == ".":
+            continue
         elif word == "FROM" and not (calls and calls[-1] in _FROM_IN_CALL) and before != "DISTINCT":
             expect, listing[-1] = True, True
         elif word == "JOIN":
             expect, listing[-1] = True, True
-        elif word == "TABLE" and calls and calls[-1] not in {"LATERAL"}:
+        elif word == "TABLE" and (calls or index == 0) and before != "LATERAL":
+            expect = after != "("
+        elif word == "," and listing[-1]:
             expect = True
-        elif token.token_type == TokenType.COMMA and listing[-1]:
-            expect = True
-        elif word in {"WHERE", "GROUP", "HAVING", "ORDER", "ON", "SELECT", "UNION", "WINDOW", "LIMIT", "QUALIFY"}:
+        elif word in _END_OF_FROM:
             expect, listing[-1] = False, False
         elif expect:
             expect = False
-            if word in _NOT_TABLES or word in {"EACH"}:
+            if word in _NOT_TABLES or not token.is_name:
                 continue
-            following = tokens[index + 1].text if index + 1 < len(tokens) else ""
-            is_name = token.token_type in _NAMES or (word.isidentifier() and following != "(")
-            if is_name and following != "(" and token.text not in own:
-                column = token.col - len(token.text) + 1
-                found.setdefault(token.text, TableName(token.text, token.line, max(column, 1)))
+            name, end = _dotted(words, index)
+            if _word(words, end) != "(" and not any(c.hides(name, index) for c in own):
+                found.setdefault(name, TableName(name, token.line, token.column))
     return tuple(found.values())
 
 
-def split(sql: str) -> list[Token]:
-    """The tokens of a query; raises HeadraceError when a quote or comment never ends."""
-    try:
-        return Tokenizer().tokenize(sql)
-    except SqlglotError as error:
-        raise HeadraceError(f"this is not SQL: {str(error).splitlines()[0]}") from error
+def common_tables(words: list[Word]) -> list[CommonTable]:
+    """The common table expressions of a query, in the order of their ends."""
+    pairs = closing(words)
+    found = []
+    for index, token in enumerate(words):
+        if token.word != "WITH" or (index and words[index - 1].word == "."):
+            continue
+        enclosing = [end for start, end in pairs.items() if start < index < end]
+        scope_end = min(enclosing, default=len(words))
+        at = index + 1
+        recursive = _word(words, at) == "RECURSIVE"
+        at += recursive
+        while at < len(words) and words[at].is_name:
+            name = words[at].text
+            at += 1
+            if _word(words, at) == "(":  # names of its columns
+                at = pairs[at] + 1
+            while _word(words, at) not in {"AS", "(", ""}:  # MAX RECURSION LEVEL 5
+                at += 1
+            at += _word(words, at) == "AS"
+            while _word(words, at) in {"NOT", "MATERIALIZED"}:
+                at += 1
+            if _word(words, at) != "(":
+                break
+            body = (at, pairs[at])
+            found.append(CommonTable(name, body, (body[0] if recursive else body[1], scope_end)))
+            at = pairs[at] + 1
+            if _word(words, at) != ",":
+                break
+            at += 1
+    return found
 
 
-def _common_table_expressions(tokens: list[Token]) -> set[str]:
-    names = set()
-    for index in range(1, len(tokens) - 2):
-        starts = tokens[index - 1].text.upper() in {"WITH", "RECURSIVE", ","}
-        if starts and tokens[index].token_type in _NAMES and tokens[index + 1].text.upper() == "AS":
-            if tokens[index + 2].token_type == TokenType.L_PAREN:
-                names.add(tokens[index].text)
-    return names
+def _dotted(words: list[Word], index: int) -> tuple[str, int]:
+    """A name with all its dots, and the index behind it."""
+    name, end = words[index].text, index + 1
+    while _word(words, end) == "." and end + 1 < len(words) and words[end + 1].is_name:
+        name += f".{words[end + 1].text}"
+        end += 2
+    return name, end
+
+
+def _word(words: list[Word], index: int) -> str:
+    return words[index].word if index < len(words) else ""
