@@ -13,6 +13,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 
+_LISTED = 12  # names that a hint lists before it says "and 30 more"
+
+
 @dataclass(frozen=True)
 class Place:
     """A point in a user's file. `line` and `column` count from 1; 0 means the whole file."""
@@ -55,12 +58,13 @@ class HeadraceError(Exception):
 
 
 def did_you_mean(word: str, allowed: Iterable[object]) -> str:
-    """A hint that names the nearest allowed word, or lists all of them when none is near."""
+    """A hint that names the nearest allowed word, or lists them (the first dozen) when none is near."""
     words = sorted(str(a) for a in allowed)
     near = get_close_matches(word, words, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"there is: {', '.join(words)}" if words else "there are none yet"
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return f"there is: {', '.join(words[:_LISTED])}{more}" if words else "there are none yet"
 
 
 def _excerpt(place: Place) -> list[str]:

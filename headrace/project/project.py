@@ -12,7 +12,8 @@ from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project.addresses import Addresses
 from headrace.project.contract import Contract
 from headrace.project.contract_file import read_contract
-from headrace.project.job import Job, read_job
+from headrace.project.job import Job
+from headrace.project.job_file import read_job
 from headrace.project.located import read
 from headrace.project.settings import Settings, read_settings
 from headrace.project.source import Source, Table

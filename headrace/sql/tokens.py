@@ -28,7 +28,7 @@ class Word:
     """A token: its text without quotes, in capitals when it may be a keyword; line and column count from 1."""
 
     text: str
-    word: str  # '' for quoted names and texts: they are never keywords
+    word: str  # its first word; '' for quoted names and texts: they are never keywords
     line: int
     column: int
     start: int  # offsets in the SQL; end is behind the last character
@@ -73,7 +73,7 @@ def split(sql: str, dialect: str = "spark") -> list[Word]:
         line, column = place(min(token.start, len(sql)))
         kind = _kind(token.token_type, token.text)
         quoted = kind == "text" or token.token_type == TokenType.IDENTIFIER
-        word = "" if quoted else token.text.upper()
+        word = "" if quoted else token.text.upper().partition(" ")[0]  # GROUP BY is one token
         words.append(Word(token.text, word, line, column, token.start, token.end + 1, kind))
     return words
 
