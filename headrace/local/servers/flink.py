@@ -10,6 +10,7 @@ from headrace.local.server import Server
 from headrace.project import Project
 
 HOME = JARS / "flink-home"
+_METRICS = "metrics.internal.query-service.port"
 SLOTS = 16  # one job of parallelism 1 takes one
 
 # Flink's own start scripts read it: the same rights for all three, in UTC, leaving rather than limping on.
@@ -40,14 +41,16 @@ def servers(project: Project) -> list[Server]:
     folder = conf_dir(project)
     files = {folder / "config.yaml": _config(project), folder / "log4j-console.properties": _LOGGING, folder / "log4j-cli.properties": _LOGGING}
     environment = {"FLINK_CONF_DIR": str(folder), "FLINK_LOG_DIR": str(project.state / "logs"), "FLINK_PID_DIR": str(folder / "pids"), "HOSTNAME": "localhost"}
-    rest, gateway = a.port("flink-rest"), a.port("flink-gateway")
+    gateway = a.port("flink-gateway")
     ports = {name: a.port(name) for name in ("flink-rest", "flink-rpc", "flink-blob", "flink-metrics")}
-    shared = {"part": "flink", "environment": environment, "files": files}
-    endpoint = {"address": "127.0.0.1", "bind-address": "127.0.0.1", "port": gateway}
+    task_ports = {name: a.port(name) for name in ("flink-taskmanager", "flink-data", "flink-taskmanager-metrics")}
+    shared = {"part": "flink", "environment": environment, "files": files, "folder": project.state / "flink" / "temporary"}
+    # Without its own bind-port the gateway would take the JobManager's.
+    endpoint = {"address": "127.0.0.1", "bind-address": "127.0.0.1", "port": gateway, "bind-port": gateway}
     return [
         Server(
             name="flink-jobmanager",
-            command=(str(HOME / "bin" / "jobmanager.sh"), "start-foreground"),
+            command=(str(HOME / "bin" / "jobmanager.sh"), "start-foreground", "-D", f"{_METRICS}={ports['flink-metrics']}"),
             ports=ports,
             address=a.flink_rest,
             memory="0.8 GB",
@@ -56,8 +59,8 @@ def servers(project: Project) -> list[Server]:
         ),
         Server(
             name="flink-taskmanager",
-            command=(str(HOME / "bin" / "taskmanager.sh"), "start-foreground"),
-            ports={name: a.port(name) for name in ("flink-taskmanager", "flink-data", "flink-taskmanager-metrics")},
+            command=(str(HOME / "bin" / "taskmanager.sh"), "start-foreground", "-D", f"{_METRICS}={task_ports['flink-taskmanager-metrics']}"),
+            ports=task_ports,
             address=f"{SLOTS} slots",
             memory="1.7 GB",
             ready=lambda: probe.task_manager(a.flink_rest),
@@ -102,11 +105,9 @@ def _config(project: Project) -> str:
         "jobmanager.rpc.port": a.port("flink-rpc"),
         "jobmanager.memory.process.size": "1024m",
         "blob.server.port": a.port("flink-blob"),
-        "metrics.internal.query-service.port": f"{a.port('flink-metrics')},{a.port('flink-taskmanager-metrics')}",
         "rest.address": "127.0.0.1",
         "rest.bind-address": "127.0.0.1",
         "rest.port": a.port("flink-rest"),
-        "rest.bind-port": a.port("flink-rest"),
         "taskmanager.bind-host": "127.0.0.1",
         "taskmanager.host": "127.0.0.1",
         "taskmanager.rpc.port": a.port("flink-taskmanager"),
