@@ -1,0 +1,90 @@
+"""The record of runs in the serving database: what ran, what is published, what failed for good."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from headrace.project import Project
+from headrace.serve.database import connect
+
+if TYPE_CHECKING:
+    import psycopg
+
+Positions = dict[str, dict[int, int]]  # table → partition → next offset
+
+
+@dataclass(frozen=True)
+class Published:
+    """What of a view readers see: the run it came from, the positions it covers and the versions of its inputs."""
+
+    run_id: uuid.UUID
+    positions: Positions
+    code_version: str
+    inputs: dict[str, str] = field(default_factory=dict)
+    lake_version: int = -1
+    rows: int = 0
+
+
+def published(connection: psycopg.Connection, view: str, lock: bool = False) -> Published | None:
+    """The published run of a view, or None when there is none; `lock` keeps the row until the transaction ends."""
+    query = "SELECT run_id, positions, code_version, inputs, lake_version, rows FROM ops.views WHERE view = %s"
+    row = connection.execute(query + (" FOR UPDATE" if lock else ""), (view,)).fetchone()
+    if row is None:
+        return None
+    return Published(row[0], from_json(row[1]), row[2], row[3], -1 if row[4] is None else row[4], row[5] or 0)
+
+
+def start(connection: psycopg.Connection, view: str, code_version: str, full: bool) -> uuid.UUID:
+    """Records that a run began. Only the holder of the view's lock calls it, so earlier runs still 'running' were killed."""
+    run_id = uuid.uuid4()
+    killed = "UPDATE ops.runs SET state = 'failed', finished_at = now(), error = 'the run was killed' WHERE view = %s AND state = 'running'"
+    connection.execute(killed, (view,))
+    connection.execute(
+        "INSERT INTO ops.runs (run_id, view, state, code_version, full_run) VALUES (%s, %s, 'running', %s, %s)",
+        (run_id, view, code_version, full),
+    )
+    return run_id
+
+
+def finish(
+    connection: psycopg.Connection,
+    run_id: uuid.UUID,
+    state: str,
+    error: str = "",
+    rows: int | None = None,
+    positions: Positions | None = None,
+) -> None:
+    """Records how a run ended. A success also marks the job's rows in ops.dead_jobs as replayed."""
+    connection.execute(
+        "UPDATE ops.runs SET state = %s, finished_at = now(), error = %s, rows = %s, positions = %s WHERE run_id = %s",
+        (state, error or None, rows, json.dumps(positions) if positions is not None else None, run_id),
+    )
+    if state != "failed":
+        replayed = "UPDATE ops.dead_jobs SET replayed_at = now() WHERE kind = 'batch' AND replayed_at IS NULL AND job = (SELECT view FROM ops.runs WHERE run_id = %s)"
+        connection.execute(replayed, (run_id,))
+
+
+def dead(project: Project, job: str, kind: str, error: str, positions: Positions | None = None, command: str = "") -> None:
+    """Records that a job failed for good, with the command that runs it again."""
+    command = command or f"headrace -C {project.root} " + (f"source pull {job}" if kind == "source" else f"run {job}")
+    with connect(project) as connection:
+        if positions is None:
+            known = published(connection, job)
+            positions = known.positions if known else {}
+        connection.execute(
+            "INSERT INTO ops.dead_jobs (job, kind, error, positions, replay_command) VALUES (%s, %s, %s, %s, %s)",
+            (job, kind, error, json.dumps(positions), command),
+        )
+
+
+def from_json(value: dict[str, dict[str, int]] | None) -> Positions:
+    """Positions as they were stored: JSON's keys are strings."""
+    return {table: {int(p): int(offset) for p, offset in parts.items()} for table, parts in (value or {}).items()}
+
+
+def behind(mine: Positions, theirs: Positions) -> bool:
+    """Whether `mine` lacks anything that `theirs` covers, in a table both know."""
+    return any(mine[t].get(p, 0) < offset for t, parts in theirs.items() if t in mine for p, offset in parts.items())

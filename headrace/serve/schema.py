@@ -1,0 +1,84 @@
+"""Schemas, roles and ops tables of the serving database: made once, brought up to date by `ensure`."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from headrace.errors import HeadraceError
+from headrace.project import Project
+from headrace.serve.database import connect
+
+if TYPE_CHECKING:
+    import psycopg
+
+SCHEMAS = ("batch", "speed", "live", "alerts", "ops")
+READABLE = ("batch", "live", "alerts", "ops")  # speed holds unfinished sums: only `live` may show them
+READER_TIMEOUT = "60s"  # a dashboard's runaway query must not starve the alert path
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS ops.runs (
+  run_id uuid PRIMARY KEY, view text NOT NULL, started_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz,
+  state text NOT NULL, error text, rows bigint, positions jsonb, code_version text, full_run boolean NOT NULL DEFAULT false);
+CREATE INDEX IF NOT EXISTS runs_view ON ops.runs (view, started_at DESC);
+CREATE TABLE IF NOT EXISTS ops.views (
+  view text PRIMARY KEY, run_id uuid NOT NULL, positions jsonb NOT NULL, published_at timestamptz NOT NULL,
+  code_version text NOT NULL, inputs jsonb NOT NULL DEFAULT '{}', lake_version bigint, rows bigint);
+CREATE TABLE IF NOT EXISTS ops.stream_jobs (
+  job text PRIMARY KEY, flink_job_id text, code_version text, state text, savepoint text, error text,
+  updated_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS ops.dead_jobs (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, kind text NOT NULL, error text NOT NULL,
+  positions jsonb, replay_command text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz);
+COMMENT ON TABLE ops.runs IS 'Every run of a batch view: state is running, succeeded, unchanged, superseded or failed.';
+COMMENT ON TABLE ops.views IS 'The published run of each batch view and the positions it covers: table to partition to next offset.';
+COMMENT ON TABLE ops.stream_jobs IS 'What each stream job runs as.';
+COMMENT ON TABLE ops.dead_jobs IS 'Jobs that failed for good, with the command that runs them again.';
+"""
+
+
+def ensure(project: Project) -> None:
+    """Makes schemas, roles, grants and ops tables as this version wants them; harmless and safe to call at any time,
+    also from several processes at once. Cheap when there is nothing to do. Never drops anything."""
+    with connect(project, autocommit=False) as connection:
+        wanted = hashlib.sha256(_text().encode()).hexdigest()[:16]
+        comment = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'ops'"
+        if (connection.execute(comment).fetchone() or ("",))[0] != f"headrace {wanted}":
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('headrace schema', 0))")
+            connection.execute(_text())  # type: ignore[arg-type] - our own constant text
+            connection.execute(f"COMMENT ON SCHEMA ops IS 'headrace {wanted}'")  # type: ignore[arg-type]
+            _password(project, connection)
+    _check_reader(project)
+
+
+def _text() -> str:
+    lines = ["DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"]
+    lines += [f"CREATE SCHEMA IF NOT EXISTS {name};" for name in SCHEMAS]
+    lines.append(TABLES)
+    for name in READABLE:
+        lines.append(f"GRANT USAGE ON SCHEMA {name} TO reader;")
+        lines.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO reader;")
+        lines.append(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {name} GRANT SELECT ON TABLES TO reader;")
+    database = "DO $$ BEGIN EXECUTE format('ALTER ROLE reader IN DATABASE %I SET {}', current_database()); END $$;"
+    # live before batch: where a view has a speed layer, its plain name means the merged one.
+    for setting in ("search_path = live, batch, alerts, ops", "default_transaction_read_only = on", f"statement_timeout = '{READER_TIMEOUT}'", "timezone = 'UTC'"):
+        lines.append(database.format(setting.replace("'", "''")))
+    return "\n".join(lines)
+
+
+def _password(project: Project, connection: psycopg.Connection) -> None:
+    from psycopg import sql
+
+    secret = project.addresses.secret("HEADRACE_READER_PASSWORD")
+    connection.execute(sql.SQL("ALTER ROLE reader LOGIN PASSWORD {}").format(sql.Literal(secret)))
+
+
+def _check_reader(project: Project) -> None:
+    """The password in the environment may have changed since the role was made: then the role follows it."""
+    try:
+        connect(project, "reader").close()
+    except HeadraceError:
+        with connect(project, autocommit=False) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('headrace schema', 0))")
+            _password(project, connection)
+        connect(project, "reader").close()
