@@ -1,4 +1,4 @@
-"""Airflow's DAGs of a project. `dags/project.py` calls `dags`, `dags/mistakes.py` calls `mistakes`; Airflow finds the rest."""
+"""Airflow's DAGs of a project: `dags/project.py` calls `dags`, and `dags/mistakes.py` calls `mistakes`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, get_parsing_context
 
-from headrace.errors import HeadraceError, Problem
+from headrace.errors import Problem
 from headrace.orchestrate.names import table_uri
 from headrace.orchestrate.plan import Plan, plans
 from headrace.orchestrate.task import Headrace
@@ -52,7 +52,7 @@ def build(project: Project) -> tuple[dict[str, DAG], tuple[Problem, ...]]:
         if only in {None, plan.dag_id}:
             try:
                 found[plan.dag_id] = _dag(project, plan)
-            except Exception as error:  # noqa: BLE001 - one plan must not take the others with it
+            except Exception as error:
                 hint = "such as @hourly, @daily, */15 * * * * (minute hour day month weekday), or: on new data"
                 problems.append(Problem(f"Airflow can't schedule {plan.dag_id}: {error}", plan.place, hint))
     return found, tuple(problems)
@@ -60,7 +60,9 @@ def build(project: Project) -> tuple[dict[str, DAG], tuple[Problem, ...]]:
 
 def _dag(project: Project, plan: Plan) -> DAG:
     step = plan.step
-    schedule: object = CronTriggerTimetable(plan.schedule, timezone="UTC", run_immediately=plan.soon) if plan.schedule else None
+    schedule: object = (
+        CronTriggerTimetable(plan.schedule, timezone="UTC", run_immediately=plan.soon) if plan.schedule else None
+    )
     if plan.asset:
         schedule = [Asset(name=f"new data for {step.makes}", uri=plan.asset, group="new-data")]
     dag = DAG(

@@ -15,7 +15,10 @@ def source(source: Source) -> str:
     """Markdown about a source and its tables."""
     rows = [f"| `{t.name}` | `{t.origin}` | `{t.topic}` | {', '.join(t.contract.key)} |" for t in source.tables]
     head = ["| table | comes from | topic | key |", "|---|---|---|---|"]
-    try_it = [f"headrace source check {source.name}", f'headrace query --lake "SELECT * FROM {source.tables[0].name} LIMIT 10"']
+    try_it = [
+        f"headrace source check {source.name}",
+        f'headrace query --lake "SELECT * FROM {source.tables[0].name} LIMIT 10"',
+    ]
     how = _MODES[source.mode] + (f", `{source.schedule}`" if source.mode == "cron" else "")
     return "\n".join([f"## Source {source.name}", "", f"{source.kind}: {how}.", "", *head, *rows, "", *_shell(try_it)])
 

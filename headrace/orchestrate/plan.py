@@ -1,8 +1,8 @@
-"""What should run when, for a whole project, as frozen plans; `headrace.orchestrate.dags` makes Airflow's objects of them.
+"""What should run when, for a whole project, as frozen plans; `headrace.orchestrate.dags` makes Airflow's objects.
 
-A view that runs 'on new data' is scheduled on one asset of its own, not on the assets of its inputs: Airflow starts a run
-for each event, so two inputs announced at once could be two runs, and one announcement would reach views that are
-still busy. The pulse decides who is due and sends each due view exactly one event. Inputs are shown as the task's inlets.
+A view that runs 'on new data' is scheduled on one asset of its own, not on the assets of its inputs: Airflow starts a
+run for each event, so two inputs announced at once could be two runs, and one announcement would reach views that are
+still busy. The pulse decides who is due and sends each due view one event. Inputs are shown as the task's inlets.
 """
 
 from __future__ import annotations
@@ -113,7 +113,12 @@ def _batch(project: Project, job: Job) -> Plan:
         owner=job.options.get("owner", "headrace"),
         schedule="" if on_data else job.schedule,
         asset=names.due_uri(project, job.name) if on_data else "",
-        tags=("batch", job.language, ON_NEW_DATA if on_data else "scheduled", *(("live",) if job.options.get("live") == "true" else ())),
+        tags=(
+            "batch",
+            job.language,
+            ON_NEW_DATA if on_data else "scheduled",
+            *(("live",) if job.options.get("live") == "true" else ()),
+        ),
         soon=not on_data,
     )
 

@@ -31,7 +31,9 @@ class Headrace(BaseOperator):
     template_fields = ("command",)
     ui_color = "#e3f0f7"
 
-    def __init__(self, *, root: str, arguments: tuple[str, ...], dead_job: str = "", kind: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *, root: str, arguments: tuple[str, ...], dead_job: str = "", kind: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(on_failure_callback=record_dead_job if dead_job else None, **kwargs)
         self.root = root
         self.dead_job = dead_job
@@ -60,7 +62,8 @@ class Headrace(BaseOperator):
             errors="replace",
             start_new_session=True,
         )
-        assert self._process.stderr and self._process.stdout
+        assert self._process.stderr
+        assert self._process.stdout
         reader = Thread(target=self._forward, args=(self._process.stderr, tail), daemon=True)
         reader.start()
         self._forward(self._process.stdout, None)
@@ -93,13 +96,20 @@ def record_dead_job(context: Any) -> None:
     task = context["task"]
     error = str(context.get("exception") or "the task was killed")
     command = [executable(), "-C", task.root, "work", "dead-job", task.dead_job, "--kind", task.kind]
-    done = subprocess.run([*command, "--error", error[-8000:]], env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [*command, "--error", error[-8000:]],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     if done.returncode:
         print(f"ops.dead_jobs was not written: {done.stderr.strip()}", file=sys.stderr)
 
 
 def executable() -> str:
-    """HEADRACE_BIN, else the command line of the platform's environment beside this package, else the one on the PATH."""
+    """HEADRACE_BIN, else the command line in the platform's environment beside this package, else the PATH's."""
     beside = Path(headrace.__file__).resolve().parents[1] / ".venv" / "bin" / "headrace"
     return os.environ.get("HEADRACE_BIN") or (str(beside) if beside.exists() else "headrace")
 

@@ -1,0 +1,93 @@
+"""Announces due views to Airflow: one event on a due view's own asset, which starts one run of it.
+
+Guarantees: at most one announcement a minute per view; none while a run of it is queued or running, and none within a
+minute of its last run; a view that failed is announced again only when there is more data or its file has changed; an
+announcement that Airflow lost (the DAG was just being made, or paused) is repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from headrace.orchestrate import due
+from headrace.orchestrate.client import CLOCKS, Airflow, now
+from headrace.orchestrate.due import Due
+from headrace.orchestrate.landed import Landed
+from headrace.project import Project
+
+APART = timedelta(minutes=1)  # DESIGN §8: at most one run a minute per view
+ASK = 10.0  # seconds between two talks with Airflow while something is due that can't be announced
+LOOK = (
+    30.0  # seconds after which positions are compared although nothing was landed: a run may have failed or been undone
+)
+
+
+@dataclass(frozen=True)
+class _Announced:
+    seen: str
+    at: datetime
+
+
+class Announcer:
+    """Remembers what it announced; losing that memory costs at most one needless run per view that fails."""
+
+    def __init__(self, project: Project, log: Callable[[str], None]) -> None:
+        self.log = log
+        self._announced: dict[str, _Announced] = {}
+        self.take(project)
+
+    def take(self, project: Project) -> None:
+        """Goes on with the project as its files are now."""
+        self.project = project
+        self.views = due.views(project)
+        self.airflow = Airflow(project)
+        self.landed = Landed(project)
+        self._look_at = self._ask_at = 0.0
+
+    def beat(self) -> None:
+        """Announces what is due. Raises whatever a part that is away raises; the next beat tries again."""
+        moment, at = time.monotonic(), now()
+        rested = {n: v for n, v in self.views.items() if self._rested(n, at)}
+        if not rested or moment < self._ask_at:
+            return
+        if moment < self._look_at and not self.landed.grown({t for v in rested.values() for t in v.tables}):
+            return
+        self._look_at = moment + LOOK
+        found = self._due(rested)
+        if found:
+            self._ask_at = moment + ASK
+            self._look_at = 0.0  # what is due and stays unannounced is looked at again, not only when more is landed
+            self._announce(found, at)
+
+    def _announce(self, found: dict[str, Due], at: datetime) -> None:
+        since = min([at - APART, *(self._announced[n].at for n in found if n in self._announced)])
+        states = self.airflow.views(self.views, since)
+        last = {name: state.last_run for name, state in states.items()}
+        open_ = {name: one for name, one in found.items() if not self._tried(one, last.get(name))}
+        busy = {name for name, state in states.items() if state.busy}
+        for name, one in due.hold_back(open_, busy, self.views).items():
+            state = states.get(name)
+            if state is None or state.paused or state.busy or (state.last_run and at - state.last_run < APART):
+                continue
+            self.airflow.announce(state.asset_id, one.reasons)
+            self._announced[name] = _Announced(one.seen, at)
+            self.log(f"{name} is due: {', '.join(f'{i} +{n}' if n else i for i, n in one.reasons.items())}")
+
+    def _due(self, views: dict[str, due.View]) -> dict[str, Due]:
+        from headrace.batch import run as batch
+
+        landed = {t: self.landed.positions(t) for t in {t for v in views.values() for t in v.tables}}
+        covered = {n: batch.positions(self.project, n) for n in {n for v in views.values() for n in (v.name, *v.views)}}
+        return {n: one for n, v in views.items() if (one := due.due(v, landed, covered))}
+
+    def _rested(self, view: str, at: datetime) -> bool:
+        last = self._announced.get(view)
+        return last is None or at - last.at >= APART
+
+    def _tried(self, one: Due, last_run: datetime | None) -> bool:
+        """Whether just this was announced and had its run: that failed, so it waits for more data or a new text."""
+        last = self._announced.get(one.view)
+        return last is not None and last.seen == one.seen and last_run is not None and last_run >= last.at - CLOCKS

@@ -1,0 +1,43 @@
+"""How far each table is landed, looked up only when its Delta log has grown: a quiet lake costs a `stat` per table."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from headrace.project import Project
+
+REMOTE = 10.0  # seconds between two looks at a lake that is no local folder
+
+
+class Landed:
+    """The positions up to which a table's data rows are landed, markers left out."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._known: dict[str, tuple[float, dict[int, int]]] = {}
+
+    def grown(self, tables: set[str]) -> bool:
+        """Whether a table's log has grown since its positions were asked for last."""
+        return any(t not in self._known or self._known[t][0] != self._stamp(t) for t in tables)
+
+    def positions(self, table: str) -> dict[int, int]:
+        """Partition → the offset after the last landed row that is data."""
+        from headrace.lake import landing
+
+        stamp = self._stamp(table)  # before reading: a commit in between is then looked up again
+        known = self._known.get(table)
+        if known is None or known[0] != stamp:
+            self._known[table] = known = (stamp, landing.data_positions(self.project, table))
+        return known[1]
+
+    def _stamp(self, table: str) -> float:
+        from headrace.lake import paths
+
+        folder = paths.landing(self.project, table)
+        if "://" in folder:
+            return time.monotonic() // REMOTE
+        try:
+            return (Path(folder) / "_delta_log").stat().st_mtime_ns  # each commit adds a file
+        except OSError:
+            return 0.0
