@@ -1,0 +1,49 @@
+"""What Headrace remembers of a stream job, in ops.stream_jobs: enough to start it again where it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
+
+# Columns of this room beside those of headrace.serve.schema: the shape of the job's state, and what was last done.
+_OWN = ("shape", "note")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One job's row. `savepoint` is where it was last stopped or started from; `shape` tells whether state still fits."""
+
+    job: str
+    flink_job_id: str = ""
+    code_version: str = ""
+    state: str = ""
+    savepoint: str = ""
+    error: str = ""
+    shape: str = ""
+    note: str = ""
+
+
+def read(connection: psycopg.Connection, job: str) -> Record | None:
+    """The record of a job; None when it never ran. Makes the room's own columns if they are missing."""
+    known = connection.execute("SELECT column_name FROM information_schema.columns WHERE table_schema = 'ops' AND table_name = 'stream_jobs'")
+    missing = set(_OWN) - {row[0] for row in known}
+    for column in sorted(missing):
+        connection.execute(f"ALTER TABLE ops.stream_jobs ADD COLUMN IF NOT EXISTS {column} text")  # type: ignore[arg-type]
+    row = connection.execute(
+        "SELECT job, flink_job_id, code_version, state, savepoint, error, shape, note FROM ops.stream_jobs WHERE job = %s", (job,)
+    ).fetchone()
+    return Record(*(value or "" for value in row)) if row else None
+
+
+def write(connection: psycopg.Connection, record: Record) -> None:
+    """Stores the record, in place of the one before it."""
+    connection.execute(
+        "INSERT INTO ops.stream_jobs AS r (job, flink_job_id, code_version, state, savepoint, error, shape, note, updated_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, now()) ON CONFLICT (job) DO UPDATE SET flink_job_id = excluded.flink_job_id,"
+        " code_version = excluded.code_version, state = excluded.state, savepoint = excluded.savepoint, error = excluded.error,"
+        " shape = excluded.shape, note = excluded.note, updated_at = now()",
+        (record.job, record.flink_job_id, record.code_version, record.state, record.savepoint, record.error, record.shape, record.note),
+    )

@@ -1,0 +1,178 @@
+"""Where alerts go: the table `alerts.<job>` in PostgreSQL and a topic, both keyed by the job's key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from headrace.errors import HeadraceError, Place, did_you_mean
+from headrace.project import Job
+from headrace.sql.flink import literal, name, with_options
+
+RESULT = "headrace_result"  # the user's query as a view
+SCHEMA = "alerts"
+FLUSH = "100 ms"  # how long the PostgreSQL sink gathers rows: the largest part of an alert's latency
+ROWS = "2000"
+ADDED = ("alert_id", "severity", "raised_at")  # columns of ours, unless the query has its own of that name
+
+# Flink type → PostgreSQL type. Everything that isn't here can't be stored.
+_TYPES = {
+    "BOOLEAN": "boolean",
+    "TINYINT": "smallint",
+    "SMALLINT": "smallint",
+    "INT": "integer",
+    "BIGINT": "bigint",
+    "FLOAT": "real",
+    "DOUBLE": "double precision",
+    "CHAR": "text",
+    "VARCHAR": "text",
+    "STRING": "text",
+    "DATE": "date",
+    "TIMESTAMP": "timestamptz",  # window_start and window_end are instants in UTC, Flink only doesn't say so
+    "TIMESTAMP_LTZ": "timestamptz",
+    "ARRAY": "jsonb",
+    "MAP": "jsonb",
+    "ROW": "jsonb",
+    "MULTISET": "jsonb",
+}
+_BASE = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class ResultColumn:
+    """A column of the user's result: its Flink type as DESCRIBE prints it."""
+
+    name: str
+    flink: str
+
+    @property
+    def base(self) -> str:
+        return _BASE.match(self.flink)[0]  # type: ignore[index]
+
+    @property
+    def postgres(self) -> str:
+        if self.base == "DECIMAL":
+            return self.flink.split(" *")[0].split(" NOT")[0].replace("DECIMAL", "numeric")
+        return _TYPES[self.base]
+
+    @property
+    def is_time(self) -> bool:
+        return self.base in {"TIMESTAMP", "TIMESTAMP_LTZ"}
+
+    @property
+    def is_text(self) -> bool:
+        return _TYPES.get(self.base) in {"text", "jsonb"}
+
+
+@dataclass(frozen=True)
+class Sink:
+    """The result of one job: its columns, key and severity; makes the statements of both sinks."""
+
+    job: str
+    topic: str
+    columns: tuple[ResultColumn, ...]
+    key: tuple[str, ...]
+    severity: str
+
+    @property
+    def table_columns(self) -> dict[str, str]:
+        """Column → PostgreSQL type with its constraint, in the table's order."""
+        own = {"alert_id": "text NOT NULL", "severity": f"text NOT NULL DEFAULT {literal(self.severity)}", "raised_at": "timestamptz NOT NULL DEFAULT now()"}
+        result = {c.name: c.postgres + (" NOT NULL" if c.name in self.key else "") for c in self.columns}
+        return result | {n: t for n, t in own.items() if n not in result}
+
+    def statements(self, bus: str, serving: str, user: str, password: str) -> tuple[str, str, str]:
+        """The two sink tables, and the statement set that fills them.
+
+        `serving` is a JDBC address. In effect exactly once: after a failure rows come again, and again to their key.
+        """
+        return self._postgres(serving, user, password), self._kafka(bus), self._insert()
+
+    def _postgres(self, serving: str, user: str, password: str) -> str:
+        # Times and JSON go as text, and PostgreSQL reads them by the column's type: no JVM's time zone comes in between.
+        types = {c.name: "STRING" if c.is_time or c.is_text else c.flink.split(" *")[0].split(" NOT")[0] for c in self.columns}
+        types |= {n: "STRING" for n in self._constants()}
+        options = {
+            "connector": "jdbc",
+            "url": serving + ("&" if "?" in serving else "?") + "stringtype=unspecified&reWriteBatchedInserts=true",
+            "username": user,
+            "password": password,
+            "table-name": f"{SCHEMA}.{quoted(self.job)}",
+            "sink.buffer-flush.interval": FLUSH,
+            "sink.buffer-flush.max-rows": ROWS,
+        }
+        # The connector doesn't quote names, so they carry their quotes: a column may be called "order" or "Total".
+        return self._table("headrace_postgres", {quoted(n): t for n, t in types.items()}, [quoted(k) for k in self.key], options)
+
+    def _kafka(self, bus: str) -> str:
+        types = {c.name: _topic_type(c) for c in self.columns} | {n: "STRING" for n in self._constants()}
+        options = {
+            "connector": "upsert-kafka",
+            "topic": self.topic,
+            "properties.bootstrap.servers": bus,
+            "key.format": "json",
+            "value.format": "json",
+            "value.json.timestamp-format.standard": "ISO-8601",
+            "key.json.timestamp-format.standard": "ISO-8601",
+            "value.json.encode.decimal-as-plain-number": "true",
+        }
+        return self._table("headrace_topic", types, list(self.key), options)
+
+    def _table(self, table: str, types: dict[str, str], key: list[str], options: dict[str, str]) -> str:
+        columns = ",\n  ".join(f"{name(n)} {t}" for n, t in types.items())
+        primary = ", ".join(name(k) for k in key)
+        return f"CREATE TEMPORARY TABLE {table} (\n  {columns},\n  PRIMARY KEY ({primary}) NOT ENFORCED\n) WITH (\n  {with_options(options)}\n)"
+
+    def _insert(self) -> str:
+        added = [f"{e} AS {name(n)}" for n, e in self._constants().items()]
+        keyed = " AND ".join(f"{name(k)} IS NOT NULL" for k in self.key)
+        table = ", ".join([_table_value(c) for c in self.columns] + added)
+        topic = ", ".join([_topic_value(c) for c in self.columns] + added)
+        inserts = (f"INSERT INTO {t} SELECT {values} FROM {RESULT} WHERE {keyed};" for t, values in (("headrace_postgres", table), ("headrace_topic", topic)))
+        return "EXECUTE STATEMENT SET BEGIN\n" + "\n".join(inserts) + "\nEND"
+
+    def _constants(self) -> dict[str, str]:
+        named = {c.name for c in self.columns}
+        parts = ", ".join([literal(self.job), *(f"CAST({name(k)} AS STRING)" for k in self.key)])
+        own = {"alert_id": f"MD5(CONCAT_WS('|', {parts}))", "severity": literal(self.severity)}
+        return {n: e for n, e in own.items() if n not in named}
+
+
+def sink_of(job: Job, described: list[tuple[str, str]]) -> Sink:
+    """The sink for a described result (name, type). Raises HeadraceError when it can't be stored or lacks its key."""
+    columns = tuple(ResultColumn(n, t) for n, t in described)
+    names = [c.name for c in columns]
+    header = Place(job.path, next((n for n, line in enumerate(job.text.splitlines(), 1) if "key:" in line), 1))
+    for key in job.key:
+        if key not in names:
+            raise HeadraceError(f"the key {key!r} is no column of the result", place=header, hint=did_you_mean(key, names))
+    for column in columns:
+        if column.base != "DECIMAL" and column.base not in _TYPES:
+            raise HeadraceError(f"column {column.name!r} is of type {column.flink}, which no alert table can hold", place=Place(job.path, 1), hint="CAST it to a type that PostgreSQL has")
+    return Sink(job.name, job.topic, columns, job.key, job.options.get("severity", "info"))
+
+
+def quoted(identifier: str) -> str:
+    """An identifier in PostgreSQL's quotes."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _topic_type(column: ResultColumn) -> str:
+    if column.is_time:
+        return "TIMESTAMP_LTZ(6)"
+    return column.flink.split(" *")[0].split(" NOT")[0]
+
+
+def _topic_value(column: ResultColumn) -> str:
+    # The cast also makes a plain value of a time attribute: a sink takes at most one of these.
+    return f"CAST({name(column.name)} AS TIMESTAMP_LTZ(6))" if column.is_time else name(column.name)
+
+
+def _table_value(column: ResultColumn) -> str:
+    if column.is_time:
+        return f"CAST(CAST({name(column.name)} AS TIMESTAMP_LTZ(6)) AS STRING) || '+00'"
+    if _TYPES.get(column.base) == "jsonb":
+        return f"JSON_STRING({name(column.name)})"
+    if column.is_text:  # PostgreSQL refuses NUL, and one bad value must not stop all other alerts
+        return f"REPLACE({name(column.name)}, U&'\\0000', '')"
+    return name(column.name)
