@@ -1,0 +1,108 @@
+"""The last days, loaded in bulk once: the same stories as live ones, folded into the rows that they leave behind."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from demo import world
+from demo.orders import past
+from demo.services import Services
+from demo.story import Order, Step, compose, story
+
+DAYS = 14
+
+
+def load(services: Services, seed: int, number: int) -> bool:
+    """Writes so many past orders, unless that was done before. Goes on where an interrupted load stopped."""
+    memo = services.project.state / "demo" / "history.json"
+    if memo.exists():
+        noted = json.loads(memo.read_text())
+    elif services.orders.any() or not number:
+        return False
+    else:
+        noted = {"seed": seed, "now": datetime.now(UTC).isoformat(), "done": False}
+        noted["ids"] = services.orders.ids("orders", number)
+        noted["items"] = services.orders.ids("order_items", number * 3)
+        memo.write_text(json.dumps(noted))
+    if noted["done"]:
+        return False
+    fold = _Fold(noted["seed"], datetime.fromisoformat(noted["now"]), noted["ids"], noted["items"])
+    services.prepare_prices(datetime.fromisoformat(noted["now"]), DAYS)
+    if not services.orders.is_there(fold.orders[0][0]):
+        services.orders.load(fold.orders, fold.items)
+    services.payments.load(fold.payments, fold.refunds)
+    services.loyalty.load(fold.points)
+    for event in sorted(fold.events, key=lambda data: data["moment"]):
+        services.events.send(**event)
+    services.events.flush()
+    memo.write_text(json.dumps({**noted, "done": True}))
+    return True
+
+
+class _Fold:
+    """Carries the steps of all orders out in memory."""
+
+    def __init__(self, seed: int, now: datetime, ids: list[int], item_ids: list[int]) -> None:
+        self.orders: list[tuple] = []
+        self.items: list[tuple] = []
+        self.payments: list[tuple] = []
+        self.refunds: list[tuple] = []
+        self.points: dict[int, tuple[int, datetime]] = {}
+        self.events: list[dict[str, Any]] = []
+        random = Random(f"{seed}/history")
+        restaurants = world.restaurants()
+        moments = sorted(_moment(random, now) for _ in ids)
+        for number, (id, at) in enumerate(zip(ids, moments, strict=True)):
+            items = item_ids[number * 3 : number * 3 + random.choice((1, 2, 2, 3))]
+            customer = world.skewed(random, world.CUSTOMERS) + 1
+            restaurant = restaurants[world.skewed(random, world.RESTAURANTS)]
+            order = compose(seed, id, items, customer, restaurant, at, newcomer=False)
+            self.fold(order, story(seed, order))
+
+    def fold(self, order: Order, steps: list[Step]) -> None:
+        status, total, updated, kept = "placed", order.total, order.at, True
+        items = {i.id: i for i in order.items}
+        payments: dict[int, list[Any]] = {}
+        refunds: dict[int, tuple] = {}
+        for after, _, verb, data in steps:
+            at = order.at + timedelta(seconds=after)
+            match verb:
+                case "place":
+                    status = data["status"]
+                case "status":
+                    status, updated = data["becomes"], at
+                case "correct":
+                    total, updated = data["total"], at
+                    items[data["item_id"]] = items[data["item_id"]]._replace(price=data["price"])
+                case "discard":
+                    kept = False
+                case "pay":
+                    payments[data["payment_id"]] = [*(data[k] for k in ("order_id", "account_id", "amount", "method", "status")), at, at]
+                case "capture":
+                    row = payments[data["payment_id"]]
+                    row[2], row[4], row[6] = data["amount"], "captured", at
+                case "refund":
+                    refunds[data["payment_id"]] = (data["payment_id"], data["order_id"], data["amount"], data["reason"], at.replace(tzinfo=None))
+                case "remove_refund":
+                    refunds.pop(data["payment_id"])
+                case "earn":
+                    points, _ = self.points.get(data["account_id"], (0, at))
+                    self.points[data["account_id"]] = (points + data["points"], at)
+                case "send":
+                    self.events.append(data)
+        if kept:
+            self.orders.append(past(order, status, total, updated))
+            self.items += [(i.id, order.id, i.dish, i.quantity, i.price) for i in items.values()]
+        self.payments += [(id, *row[:5], row[5].replace(tzinfo=None), row[6].replace(tzinfo=None)) for id, row in payments.items()]
+        self.refunds += [(id, *row) for id, row in refunds.items()]
+
+
+def _moment(random: Random, now: datetime) -> datetime:
+    """A moment of the last days, most often at noon or in the evening."""
+    day = now - timedelta(days=random.uniform(0, DAYS))
+    if random.random() < 0.8:
+        day = day.replace(hour=random.choice((11, 12, 12, 18, 19, 19, 20)))
+    return min(day, now - timedelta(minutes=5))
