@@ -1,0 +1,188 @@
+"""Real servers for tests, started once per session and stopped exactly.
+
+What to ask for, cheapest first:
+
+    def test_x(shared, make_project, until):
+        base = shared("bus", "postgres")         # these parts run after this line; nothing is started twice in a session
+        project = make_project({"schemas/visits.yaml": …, "lake/sources/web.yml": …}, on=base)
+        …                                        # project.addresses.bus, .serving(), … are the shared servers'
+        until(lambda: rows() == 3, 30, "three rows")
+
+* `shared(*parts) -> Project`: one platform for the whole session. Its project has two local sources to make databases in:
+  `shop` (PostgreSQL, wal_level=logical) and `till` (MariaDB, row log): parts `source:shop`, `source:till`. Parts: bus,
+  connect, postgres, source:shop, source:till, flink, spark. Start only what the test needs.
+* `make_project(files, on=None, **settings) -> Project`: a new folder outside the repository. With `on=shared(…)` its
+  headrace.yml names the shared bus, Connect, Flink, Spark and a serving database of its own there; so tests must choose
+  names of topics (tables) and sources that no other test has: put the test's name in them. Secrets are the shared ones:
+  a source says `connection: {url: "postgresql://headrace:${SHOP_PASSWORD}@127.0.0.1:PORT/shop"}` (`shared_url(source)`).
+  Only one project on the shared bus may run landing workers at a time: the consumer group's name is fixed.
+* `platform(project, only={...}) -> Project`: servers of this project alone (`connection.local` and free ports of its own).
+  Dear: only for tests about starting, stopping and killing.
+* `until(condition, seconds, what)`: waits for a state instead of sleeping; returns the condition's value.
+
+HEADRACE_TESTS_FOLDER names the folder to work in (default: a new temporary one, removed at the end). HEADRACE_KEEP=1 keeps it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from headrace.project import Project, load
+
+SHARED = {
+    "lake/sources/shop.yml": "kind: postgresql\nconnection: {local: true}\ntables: {shop_rows: {from: public.shop_rows}}\n",
+    "lake/sources/till.yml": "kind: mariadb\nconnection: {local: true}\ntables: {till_rows: {from: till.till_rows}}\n",
+} | {
+    f"schemas/{table}.yaml": f"""kind: DataContract
+apiVersion: v3.0.2
+id: {table}
+version: 1.0.0
+schema:
+  - name: {table}
+    properties:
+      - {{name: id, logicalType: integer, required: true, primaryKey: true}}
+"""
+    for table in ("shop_rows", "till_rows")
+}
+
+
+@pytest.fixture(scope="session")
+def work_folder() -> Iterator[Path]:
+    """The folder that holds every project of this session."""
+    given = os.environ.get("HEADRACE_TESTS_FOLDER")
+    folder = Path(given) if given else Path(tempfile.mkdtemp(prefix="headrace-tests-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    if not given and not os.environ.get("HEADRACE_KEEP"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def make_project(work_folder: Path) -> Callable[..., Project]:
+    """Makes a project folder; see this file's docstring."""
+    count = iter(range(1000))
+
+    def make(files: dict[str, str], on: Project | None = None, **settings: object) -> Project:
+        name = f"p{next(count)}"
+        root = work_folder / name
+        values: dict[str, object] = {"name": name, "local": {"ports": _free_base()}}
+        root.mkdir()
+        if on:
+            values |= _addresses(on, name)
+            (root / ".headrace").mkdir()
+            shutil.copy(on.state / "secrets.env", root / ".headrace" / "secrets.env")
+        for path, text in ({"headrace.yml": yaml.safe_dump(values | settings)} | files).items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+        return load(root)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def platform(make_project: Callable[..., Project]) -> Iterator[Callable[..., Project]]:
+    """Starts servers of a project; all of them are stopped at the end of the session."""
+    from headrace.local import platform as local
+
+    started: dict[Path, Project] = {}
+
+    def start(project: Project, only: set[str] | None = None) -> Project:
+        started[project.root] = project
+        local.up(project, only)
+        return project
+
+    yield start
+    for project in started.values():
+        local.down(project)
+
+
+@pytest.fixture(scope="session")
+def shared(make_project: Callable[..., Project], platform: Callable[..., Project]) -> Callable[..., Project]:
+    """One platform for the whole session; see this file's docstring."""
+    project: list[Project] = []
+    running: set[str] = set()
+
+    def start(*parts: str) -> Project:
+        if not project:
+            project.append(make_project(SHARED))
+        missing = set(parts) - running
+        if missing:
+            platform(project[0], only=missing)
+            running.update(missing)
+        return project[0]
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def shared_url() -> Callable[[Project, str], str]:
+    """The address of a shared source's server with ${…} where its password belongs, for a source file of another project."""
+
+    def url(project: Project, source: str, database: str = "") -> str:
+        of = project.source(source)
+        port = project.addresses.source_port(source)
+        return f"{of.kind}://headrace:${{{source.upper()}_PASSWORD}}@127.0.0.1:{port}/{database or of.database}"
+
+    return url
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., object]:
+    """Waits until a condition is true; fails with `what` and the last value or error when the seconds are over."""
+
+    def wait(condition: Callable[[], object], seconds: float, what: str = "") -> object:
+        end, last = time.monotonic() + seconds, None
+        while time.monotonic() < end:
+            try:
+                last = condition()
+                if last:
+                    return last
+            except Exception as error:
+                last = error
+            time.sleep(0.2)
+        pytest.fail(f"after {seconds:.0f} s still not: {what or condition}; last: {last!r}")
+
+    return wait
+
+
+def _free_base() -> int:
+    from headrace.local import ports
+
+    # Sessions of several people at a time: each searches from a place of its own.
+    _free_base.next = ports.suggestion(max(_free_base.next, 22000 + os.getpid() % 80 * 100)) + 100  # type: ignore[attr-defined]
+    return _free_base.next - 100  # type: ignore[attr-defined]
+
+
+_free_base.next = 0  # type: ignore[attr-defined]
+
+
+def _addresses(on: Project, name: str) -> dict[str, object]:
+    """The shared servers as external addresses, with a serving database of the project's own."""
+    from headrace.local import supervise
+
+    a = on.addresses
+    running = {n for n, info in supervise.states(on).items() if info["statename"] == "RUNNING"}
+    values: dict[str, object] = {}
+    if "bus" in running:
+        values["bus"] = a.bus
+    if "connect" in running:
+        values["connect"] = a.connect
+    if "spark" in running:
+        values["spark"] = a.spark
+    if "flink-gateway" in running:
+        values["flink"] = {"rest": a.flink_rest, "gateway": a.flink_gateway}
+    if "postgres" in running:
+        import psycopg
+
+        with psycopg.connect(a.serving(), dbname="postgres", autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        values["serving"] = f"postgresql://headrace:${{HEADRACE_SERVING_PASSWORD}}@127.0.0.1:{a.port('postgres')}/{name}"
+    return values
