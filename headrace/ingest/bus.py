@@ -1,0 +1,89 @@
+"""Clients of the bus: the settings that every one of them shares, and its questions to the broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from headrace.errors import HeadraceError
+from headrace.project import Project
+
+MAX_MESSAGE = 10 << 20  # bytes a topic accepts; landing quarantines rows long before that
+_QUIET = {"log_level": 2}  # librdkafka repeats "connection refused" for ever; callers say it once themselves
+
+
+def settings(project: Project, **more: Any) -> dict[str, Any]:
+    """librdkafka settings for this project's bus; keyword arguments use _ for the dots."""
+    extra = {name.replace("_", "."): value for name, value in more.items()}
+    return {"bootstrap.servers": project.addresses.bus, **_QUIET, **extra}
+
+
+def producer_settings(project: Project, **more: Any) -> dict[str, Any]:
+    """Settings of a producer whose records are acknowledged by all replicas and never written twice."""
+    return settings(project, enable_idempotence=True, acks="all", message_max_bytes=MAX_MESSAGE, compression_type="lz4", **more)
+
+
+def admin(project: Project) -> AdminClient:
+    """An admin client; it connects on first use."""
+    return AdminClient(settings(project))
+
+
+def partitions(project: Project, client: AdminClient | None = None, timeout: float = 10) -> dict[str, int]:
+    """Topic → number of its partitions, for every topic of the bus. Raises HeadraceError when the bus does not answer."""
+    try:
+        listed = (client or admin(project)).list_topics(timeout=timeout).topics
+    except KafkaException as error:
+        raise unreachable(project, error) from error
+    return {name: len(topic.partitions) for name, topic in listed.items()}
+
+
+def topic_ids(client: AdminClient, topics: list[str], timeout: float = 10) -> dict[str, str]:
+    """Topic → its id, which changes when a topic is deleted and made anew; topics that aren't there are left out."""
+    found = {}
+    for name, future in client.describe_topics(TopicCollection(topics), request_timeout=timeout).items():
+        try:
+            found[name] = str(future.result(timeout=timeout + 5).topic_id)
+        except KafkaException:
+            continue
+    return found
+
+
+def ends(project: Project, topics: dict[str, int], client: AdminClient | None = None) -> dict[tuple[str, int], int]:
+    """(topic, partition) → offset after the last record, of topics given with their number of partitions."""
+    asked = {TopicPartition(t, p): OffsetSpec.latest() for t, n in topics.items() for p in range(n)}
+    if not asked:
+        return {}
+    try:
+        listed = (client or admin(project)).list_offsets(asked, request_timeout=15)
+        return {(tp.topic, tp.partition): future.result(timeout=20).offset for tp, future in listed.items()}
+    except KafkaException as error:
+        raise unreachable(project, error) from error
+
+
+def read_to_end(project: Project, topic: str, timeout: float = 30) -> list[Any]:
+    """Every committed record of a small topic. Raises HeadraceError when it takes longer than `timeout` seconds."""
+    import time
+
+    count = partitions(project).get(topic, 0)
+    consumer = Consumer(settings(project, group_id="headrace-read", isolation_level="read_committed", enable_partition_eof=True, enable_auto_commit=False))
+    try:
+        consumer.assign([TopicPartition(topic, p, 0) for p in range(count)])
+        records, open_, deadline = [], set(range(count)), time.monotonic() + timeout
+        while open_:
+            if time.monotonic() > deadline:
+                raise HeadraceError(f"topic {topic} could not be read to its end within {timeout:.0f} s")
+            for message in consumer.consume(1000, 0.5):
+                if message.error() is None:
+                    records.append(message)
+                elif message.error().name() == "_PARTITION_EOF":
+                    open_.discard(message.partition())
+        return records
+    finally:
+        consumer.close()
+
+
+def unreachable(project: Project, error: Exception) -> HeadraceError:
+    """The error of a bus that does not answer."""
+    return HeadraceError(f"the bus at {project.addresses.bus} does not answer: {error}", hint="headrace status   shows whether it runs")

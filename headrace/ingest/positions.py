@@ -1,0 +1,31 @@
+"""A change's place in its source's own order, as a string that sorts: greater is later, for one source.
+
+Within one database transaction several changes may share a position (MariaDB 11.4 gives all events of a transaction one
+binlog position; PostgreSQL's change of a key is a delete and a create at one LSN). The order of one key's changes is
+therefore (position, offset): a key stays on one partition, and a connector writes in the order of the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def positioner(kind: str) -> Callable[[dict[str, Any]], str]:
+    """The function that reads a position from a change's `source` block, for a kind of source.
+
+    It raises KeyError, TypeError or ValueError when the block has none.
+    """
+    return {"postgresql": _lsn, "mariadb": _binlog}.get(kind, _pull)
+
+
+def _lsn(source: dict[str, Any]) -> str:
+    return f"{source['lsn']:020d}"
+
+
+def _binlog(source: dict[str, Any]) -> str:
+    return f"{int(source['file'].rpartition('.')[2]):010d}/{source['pos']:020d}"
+
+
+def _pull(source: dict[str, Any]) -> str:
+    return f"{source['pull']:012d}/{source['row']:012d}"

@@ -1,0 +1,99 @@
+"""The topics of a project: one per table, made by Headrace before anybody writes to them."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
+
+from headrace.errors import HeadraceError
+from headrace.ingest import bus
+from headrace.project import Project, Source
+
+PULLS = "headrace.pulls"
+_DAY = str(24 * 3600 * 1000)
+# The cut of a live view is computed from append times, and the oldest usable cut needs its records (CORRECTNESS 5).
+TABLE = {
+    "message.timestamp.type": "LogAppendTime",
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "max.message.bytes": str(bus.MAX_MESSAGE),
+}
+_SHORT = {"cleanup.policy": "delete", "retention.ms": _DAY}
+_LATEST = {"cleanup.policy": "compact", "max.message.bytes": str(bus.MAX_MESSAGE)}
+
+
+def marker_table(source: Source) -> str:
+    """The table of a CDC source into which markers are written, with its schema; it is captured but not landed."""
+    return f"{'public' if source.kind == 'postgresql' else source.database}.headrace_marker"
+
+
+def marker_topic(source: Source) -> str:
+    """The topic on which a CDC source's markers come back."""
+    return f"{source.name}.{marker_table(source)}"
+
+
+def heartbeat_topic(source: Source) -> str:
+    """Debezium's heartbeat: it moves the stored offset of a source in which nothing changes."""
+    return f"__debezium-heartbeat.{source.name}"
+
+
+def wanted(project: Project) -> dict[str, tuple[int, dict[str, str]]]:
+    """Topic → (partitions, settings) of everything the project needs on the bus."""
+    many = project.settings.partitions
+    topics = {table.topic: (many, TABLE) for table in project.tables.values()}
+    topics |= {job.topic: (many, TABLE) for job in project.jobs if job.kind == "stream"}
+    for source in project.sources:
+        if source.mode == "cdc":
+            topics[marker_topic(source)] = (1, _SHORT)
+            topics[heartbeat_topic(source)] = (1, _SHORT)
+    if any(source.mode == "cron" for source in project.sources):
+        topics[PULLS] = (1, _LATEST)
+    return topics
+
+
+def ensure(project: Project, client: AdminClient | None = None) -> list[str]:
+    """Creates the topics that are missing and repairs settings of the others; returns the names of the new ones.
+
+    Idempotent, and safe when several processes do it at once. Never changes the number of partitions of a topic: that
+    would move keys to other partitions and lose their order. Raises HeadraceError when the bus does not answer.
+    """
+    client = client or bus.admin(project)
+    there = bus.partitions(project, client)
+    topics = wanted(project)
+    replicas = project.settings.replication
+    missing = [NewTopic(t, n, replicas, config=config) for t, (n, config) in topics.items() if t not in there]
+    made = []
+    for name, future in client.create_topics(missing).items() if missing else ():
+        try:
+            future.result(timeout=30)
+            made.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise HeadraceError(f"topic {name} could not be created: {error.args[0].str()}") from error
+    repair(client, {t: config for t, (_, config) in topics.items() if t in there})
+    return made
+
+
+def repair(client: AdminClient, topics: dict[str, dict[str, str]]) -> list[str]:
+    """Sets what differs from the wanted settings; returns the topics that were changed."""
+    if not topics:
+        return []
+    changes = []
+    for name, found in configurations(client, list(topics)).items():
+        different = {key: value for key, value in topics[name].items() if found.get(key) != value}
+        if different:
+            entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in different.items()]
+            changes.append(ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries))
+    for future in client.incremental_alter_configs(changes).values() if changes else ():
+        future.result(timeout=30)
+    return [change.name for change in changes]
+
+
+def configurations(client: AdminClient, topics: list[str]) -> dict[str, dict[str, str]]:
+    """Topic → its settings as the broker has them."""
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics]
+    return {
+        resource.name: {entry.name: entry.value for entry in future.result(timeout=30).values()}
+        for resource, future in client.describe_configs(asked, request_timeout=20).items()
+    }

@@ -1,0 +1,53 @@
+"""The columns of landing and quarantine rows: the same for every table, so that a contract change never rewrites the lake."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+_INSTANT = pa.timestamp("us", "UTC")
+
+LANDING = pa.schema(
+    [
+        ("op", pa.string()),  # r snapshot, c create, u update, d delete, t truncate, m marker
+        ("key", pa.string()),  # JSON of the contract's key columns; null for t and m
+        ("before", pa.string()),  # JSON; null when there is none or it does not keep the contract
+        ("after", pa.string()),  # JSON; null for d, and when it does not keep the contract
+        ("event_time", _INSTANT),  # the contract's column, else the source's commit time, else appended_at
+        ("position", pa.string()),  # sortable within one source; changes are ordered by (position, offset)
+        ("epoch", pa.int64()),  # when the connector was first registered (Unix seconds); 0 for cron and events
+        ("snapshot", pa.string()),  # Debezium's source.snapshot; 'false' for what is not a snapshot
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("appended_at", _INSTANT),  # the broker's append time: the cut is computed from it
+        ("timestamp_type", pa.string()),
+        ("event_id", pa.string()),
+        ("correlation_id", pa.string()),
+        ("causation_id", pa.string()),
+        ("headers", pa.string()),  # JSON object; null when the message has none
+        ("landed_at", _INSTANT),
+        ("contract_version", pa.string()),
+        ("landing_date", pa.date32()),
+    ]
+)
+
+QUARANTINE = pa.schema(
+    [
+        ("raw", pa.binary()),
+        ("raw_key", pa.binary()),
+        ("reason", pa.string()),
+        ("column", pa.string()),
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("appended_at", _INSTANT),
+        ("headers", pa.string()),
+        ("contract_version", pa.string()),
+        ("quarantined_at", _INSTANT),
+        ("landing_date", pa.date32()),
+    ]
+)
+
+# Only what readers prune by: statistics of JSON texts would only make the Delta log large.
+STATISTICS = "epoch,position,partition,offset,appended_at,event_time"
+QUARANTINE_STATISTICS = "partition,offset,appended_at"
