@@ -80,6 +80,10 @@ def dead(project: Project, job: str, kind: str, error: str, positions: Positions
         )
 
 
+def to_json(positions: Positions) -> str:
+    return json.dumps(positions)
+
+
 def from_json(value: dict[str, dict[str, int]] | None) -> Positions:
     """Positions as they were stored: JSON's keys are strings."""
     return {table: {int(p): int(offset) for p, offset in parts.items()} for table, parts in (value or {}).items()}

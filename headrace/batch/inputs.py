@@ -1,0 +1,112 @@
+"""The tables a batch job sees: temp views over exactly the versions and positions that its run records."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from headrace.batch import shape
+from headrace.batch.current import Current, refresh
+from headrace.batch.history import history
+from headrace.batch.session import session
+from headrace.errors import HeadraceError
+from headrace.lake import paths
+from headrace.lake.commits import stored
+from headrace.project import Contract, Job, Project
+from headrace.serve.ops import Positions, from_json
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+AT_ONCE = 3  # current tables folded at the same time: more would only wait for each other's cores
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A job's inputs: SQL per name, the positions they cover, and what tells that none of them changed."""
+
+    views: dict[str, str]
+    positions: Positions
+    versions: dict[str, str]
+
+
+def prepare(project: Project, job: Job, rebuild: bool = False) -> Ready:
+    """Brings the job's tables up to date and says what each name in it means."""
+    tables = list(dict.fromkeys(i.table for i in job.inputs if _is_table(project, i.name, i.table)))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        fold = lambda table: refresh(project, project.table(table), lambda: session(project), rebuild)  # noqa: E731
+        current = dict(zip(tables, pool.map(fold, tables), strict=True))
+    views: dict[str, str] = {}
+    versions: dict[str, str] = {}
+    positions: Positions = {t: dict(c.positions) for t, c in current.items()}
+    for one in job.inputs:
+        if one.name in project.tables or one.table in current:
+            table = current[one.table if one.name not in project.tables else one.name]
+            views[one.name] = _of_table(project, table, one.variant if one.name not in project.tables else "")
+            versions[table.table.name] = f"{table.path}@{table.version}"
+        else:
+            views[one.name], versions[one.name], covered = _of_view(project, job, one.name)
+            _narrow(positions, covered)
+    return Ready(views, positions, versions)
+
+
+def register(spark: SparkSession, ready: Ready) -> None:
+    """Makes the names known to a session."""
+    for name, query in ready.views.items():
+        spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {shape.name(name)} AS {query}")
+
+
+def latest(contract: Contract, path: str, version: int) -> str:
+    """The view `<table>`: the latest row per key, or every event that counts."""
+    return f"SELECT {', '.join(map(shape.name, contract.names))} FROM {shape.table(path, version)} WHERE NOT _deleted"
+
+
+def _is_table(project: Project, name: str, table: str) -> bool:
+    return name in project.tables or (table in project.tables and name != table)
+
+
+def _of_table(project: Project, current: Current, variant: str) -> str:
+    contract, landing = current.table.contract, paths.landing(project, current.table.name)
+    if current.version is None:
+        return _nothing(contract, variant)
+    if variant == "":
+        return latest(contract, current.path, current.version)
+    if contract.event_id:
+        changes = _events(contract, current.path, current.version)
+    else:
+        changes = shape.flat(contract, landing, current.positions)
+    if variant == "changes":
+        return changes
+    return history(contract, current, landing)
+
+
+def _events(contract: Contract, path: str, version: int) -> str:
+    names = [shape.name(n) for n in contract.names if n not in shape.OWN]
+    columns = ", ".join([*names, *(f"_{own} AS {own}" for own in shape.OWN)])
+    return f"SELECT {columns} FROM {shape.table(path, version)} WHERE NOT _deleted"
+
+
+def _nothing(contract: Contract, variant: str) -> str:
+    """A table that never landed anything, with its columns."""
+    extra = {"": [], "changes": ["op STRING", "event_time TIMESTAMP", "appended_at TIMESTAMP"], "history": ["valid_from TIMESTAMP", "valid_to TIMESTAMP"]}[variant]
+    own = {e.split()[0] for e in extra}
+    columns = [f"{shape.name(c.name)} {c.spark}" for c in contract.columns if c.name not in own] + extra
+    casts = ", ".join(f"CAST(NULL AS {c.rpartition(' ')[2]}) AS {c.rpartition(' ')[0]}" for c in columns)
+    return f"SELECT {casts} WHERE false"
+
+
+def _of_view(project: Project, job: Job, name: str) -> tuple[str, str, Positions]:
+    path = paths.batch(project, name)
+    commit = stored(path)
+    if commit is None:
+        place = next((i.place for i in job.inputs if i.name == name), None)
+        raise HeadraceError(f"the view {name!r} has not run yet, and {job.name} reads it", place=place, hint=f"headrace run {name}")
+    return f"SELECT * FROM {shape.table(path, commit.version)}", f"{path}@{commit.version}", from_json(commit.state.get("positions"))
+
+
+def _narrow(positions: Positions, covered: Positions) -> None:
+    """A view that reads a table twice, itself and through another view, covers what both cover."""
+    for table, parts in covered.items():
+        mine = positions.get(table)
+        positions[table] = dict(parts) if mine is None else {p: min(o, parts.get(p, 0)) for p, o in mine.items()}

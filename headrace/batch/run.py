@@ -1,0 +1,163 @@
+"""Running a batch view: inputs brought up to date, computed on Spark, written to the lake, published in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from headrace.batch import compute
+from headrace.batch.inputs import Ready, prepare, register
+from headrace.batch.session import session
+from headrace.errors import HeadraceError
+from headrace.lake import paths
+from headrace.lake.commits import metadata, stored
+from headrace.project import Job, Project
+from headrace.serve import ops, schema
+from headrace.serve.columns import columns
+from headrace.serve.database import connect, locked, still_held
+from headrace.serve.ops import Positions
+from headrace.serve.publish import Publication, Superseded, existing, publish
+
+if TYPE_CHECKING:
+    import psycopg
+
+# A view that asks for the time or for chance gives another result from the same inputs.
+_VARYING = re.compile(r"\b(now|current_\w+|curdate|localtimestamp|rand|randn|random|uuid|shuffle|unix_timestamp)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended: 'succeeded', 'unchanged' (no input changed, nothing to do) or 'superseded' (a newer one stays)."""
+
+    run_id: uuid.UUID
+    view: str
+    state: str
+    rows: int
+    seconds: float
+    positions: Positions
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "run_id": str(self.run_id), "seconds": round(self.seconds, 2)}
+
+
+def run(project: Project, job: Job, full: bool = False) -> Run:
+    """Runs a batch job now; returns when readers see the result.
+
+    Guarantees: the published view is the job's result over exactly the landed rows below the recorded positions. Readers
+    see the old result or the new one. On an error the old result stays, ops.runs says why, and HeadraceError is raised at
+    the job's line. Idempotent, serialised per view; a run without changed inputs costs no Spark job. `full` folds the
+    current tables of the inputs from landing again and computes in any case.
+    """
+    began = time.monotonic()
+    schema.ensure(project)
+    with locked(project, f"view {job.name}") as lock:
+        run_id = ops.start(lock, job.name, code_version(project, job), full)
+        try:
+            return _run(project, job, full, lock, run_id, began)
+        except Superseded as error:
+            _failed(project, run_id, error, "superseded")
+            raise
+        except HeadraceError as error:
+            _failed(project, run_id, error)
+            raise
+        except BaseException as error:
+            _failed(project, run_id, error)
+            raise
+
+
+def positions(project: Project, view: str) -> Positions | None:
+    """What the published view covers: table → partition → next offset; None when it was never published."""
+    import psycopg
+
+    with connect(project) as connection:
+        try:
+            known = ops.published(connection, view)
+        except psycopg.errors.UndefinedTable:
+            return None
+    return known.positions if known else None
+
+
+def code_version(project: Project, job: Job) -> str:
+    """Changes when the job's file changes, or a contract of a table that it names."""
+    parts = [job.text]
+    for table in sorted({i.table for i in job.inputs if i.table in project.tables}):
+        contract = project.tables[table].contract
+        parts += [table, contract.version, *(f"{c.name} {c.spark}" for c in contract.columns)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _run(project: Project, job: Job, full: bool, lock: psycopg.Connection, run_id: uuid.UUID, began: float) -> Run:
+    ready = prepare(project, job, rebuild=full)
+    version = code_version(project, job)
+    base = ops.published(lock, job.name)
+    if base and not full and _unchanged(project, job, lock, base, ready, version):
+        lock.execute(
+            "UPDATE ops.views SET positions = %s, published_at = now() WHERE view = %s AND run_id = %s",
+            (ops.to_json(ready.positions), job.name, base.run_id),
+        )
+        ops.finish(lock, run_id, "unchanged", rows=base.rows, positions=ready.positions)
+        return Run(run_id, job.name, "unchanged", base.rows, time.monotonic() - began, ready.positions)
+    lake_version = _write(project, job, ready, run_id, lock)
+    reader, schema_ = _read(project, job.name, lake_version)
+    publication = Publication(
+        run_id, ready.positions, version, base.run_id if base else None, ready.versions, lake_version, _comment(job)
+    )
+    rows = publish(project, job.name, columns(schema_), reader, publication)
+    return Run(run_id, job.name, "succeeded", rows, time.monotonic() - began, ready.positions)
+
+
+def _unchanged(project: Project, job: Job, lock: psycopg.Connection, base: ops.Published, ready: Ready, version: str) -> bool:
+    """Whether the published rows are what a run would publish again. Python may read anything, so it always runs."""
+    if job.language == "py" or _VARYING.search(job.text) or base.code_version != version or base.inputs != ready.versions:
+        return False
+    commit = stored(paths.batch(project, job.name))
+    return commit is not None and commit.version == base.lake_version and existing(lock, job.name) is not None
+
+
+def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: psycopg.Connection) -> int:
+    """Writes the result to the lake; the commit carries the run and its positions. Returns the table's version."""
+    path = paths.batch(project, job.name)
+    state = {"run_id": str(run_id), "positions": ready.positions, "code_version": code_version(project, job)}
+    spark = session(project)
+    try:
+        register(spark, ready)
+        result = compute.frame(spark, job)
+        if not still_held(lock):
+            raise HeadraceError("the serving database was restarted during the run", hint=f"headrace run {job.name}")
+        try:
+            writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+            writer.option("userMetadata", metadata(state)).save(path)
+        except Exception as error:
+            raise compute.explain(job, error) from None
+    finally:
+        spark.stop()
+    commit = stored(path)
+    if commit is None or commit.state.get("run_id") != str(run_id):
+        raise HeadraceError(f"somebody else wrote {path} during the run", hint=f"headrace run {job.name}")
+    return commit.version
+
+
+def _read(project: Project, view: str, version: int):  # noqa: ANN202 - (RecordBatchReader, Schema), heavy imports
+    from deltalake import DeltaTable
+
+    dataset = DeltaTable(paths.batch(project, view), version=version).to_pyarrow_dataset()
+    return dataset.scanner().to_reader(), dataset.schema
+
+
+def _failed(project: Project, run_id: uuid.UUID, error: BaseException, state: str = "failed") -> None:
+    """Records the failure on a connection of its own: the lock's may be what failed."""
+    text = "\n".join(p.render(project.root) for p in error.problems) if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
+    try:
+        with connect(project) as connection:
+            ops.finish(connection, run_id, state, error=text)
+    except Exception:  # noqa: BLE001, S110 - the error itself matters more than its record
+        pass
+
+
+def _comment(job: Job) -> str:
+    owner = job.options.get("owner", "")
+    return job.description + (f" (owner: {owner})" if owner else "")
