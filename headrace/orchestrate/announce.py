@@ -8,17 +8,18 @@ announcement that Airflow lost (the DAG was just being made, or paused) is repea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from headrace.orchestrate import due
 from headrace.orchestrate.client import CLOCKS, Airflow, now
 from headrace.orchestrate.due import Due
-from headrace.orchestrate.landed import Landed
+from headrace.orchestrate.positions import Lake
+from headrace.orchestrate.watch import Parts
 from headrace.project import Project
 
 APART = timedelta(minutes=1)  # DESIGN §8: at most one run a minute per view
+STARTING = timedelta(seconds=15)  # an event becomes a run within a scheduler loop
 ASK = 10.0  # seconds between two talks with Airflow while something is due that can't be announced
 LOOK = (
     30.0  # seconds after which positions are compared although nothing was landed: a run may have failed or been undone
@@ -34,8 +35,8 @@ class _Announced:
 class Announcer:
     """Remembers what it announced; losing that memory costs at most one needless run per view that fails."""
 
-    def __init__(self, project: Project, log: Callable[[str], None]) -> None:
-        self.log = log
+    def __init__(self, project: Project, parts: Parts) -> None:
+        self.parts = parts
         self._announced: dict[str, _Announced] = {}
         self.take(project)
 
@@ -44,16 +45,16 @@ class Announcer:
         self.project = project
         self.views = due.views(project)
         self.airflow = Airflow(project)
-        self.landed = Landed(project)
+        self.lake = Lake(project)
         self._look_at = self._ask_at = 0.0
 
     def beat(self) -> None:
         """Announces what is due. Raises whatever a part that is away raises; the next beat tries again."""
         moment, at = time.monotonic(), now()
-        rested = {n: v for n, v in self.views.items() if self._rested(n, at)}
+        rested = {n: v for n, v in self.views.items() if at - self._last(n) >= APART}
         if not rested or moment < self._ask_at:
             return
-        if moment < self._look_at and not self.landed.grown({t for v in rested.values() for t in v.tables}):
+        if moment < self._look_at and not self.lake.grown({t for v in rested.values() for t in v.tables}):
             return
         self._look_at = moment + LOOK
         found = self._due(rested)
@@ -67,25 +68,29 @@ class Announcer:
         states = self.airflow.views(self.views, since)
         last = {name: state.last_run for name, state in states.items()}
         open_ = {name: one for name, one in found.items() if not self._tried(one, last.get(name))}
-        busy = {name for name, state in states.items() if state.busy}
+        # A run that was announced a moment ago may not be there yet.
+        busy = {name for name, state in states.items() if state.busy or at - self._last(name) < STARTING}
         for name, one in due.hold_back(open_, busy, self.views).items():
             state = states.get(name)
             if state is None or state.paused or state.busy or (state.last_run and at - state.last_run < APART):
                 continue
             self.airflow.announce(state.asset_id, one.reasons)
             self._announced[name] = _Announced(one.seen, at)
-            self.log(f"{name} is due: {', '.join(f'{i} +{n}' if n else i for i, n in one.reasons.items())}")
+            self.parts.log(f"{name} is due: {', '.join(f'{i} +{n}' if n else i for i, n in one.reasons.items())}")
 
     def _due(self, views: dict[str, due.View]) -> dict[str, Due]:
-        from headrace.batch import run as batch
+        covered = {n: self.lake.covered(n) for n in {n for v in views.values() for n in (v.name, *v.views)}}
+        landed = {t: self._landed(t) for t in {t for v in views.values() for t in v.tables}}
+        # A table that can't be read holds back the views on it and no others.
+        known = {t: positions for t, positions in landed.items() if positions is not None}
+        readable = [v for v in views.values() if known.keys() >= set(v.tables)]
+        return {v.name: one for v in readable if (one := due.due(v, known, covered))}
 
-        landed = {t: self.landed.positions(t) for t in {t for v in views.values() for t in v.tables}}
-        covered = {n: batch.positions(self.project, n) for n in {n for v in views.values() for n in (v.name, *v.views)}}
-        return {n: one for n, v in views.items() if (one := due.due(v, landed, covered))}
+    def _landed(self, table: str) -> dict[int, int] | None:
+        return self.parts.attempt(f"landing table {table}", lambda: self.lake.landed(table))
 
-    def _rested(self, view: str, at: datetime) -> bool:
-        last = self._announced.get(view)
-        return last is None or at - last.at >= APART
+    def _last(self, view: str) -> datetime:
+        return self._announced[view].at if view in self._announced else datetime.min.replace(tzinfo=UTC)
 
     def _tried(self, one: Due, last_run: datetime | None) -> bool:
         """Whether just this was announced and had its run: that failed, so it waits for more data or a new text."""

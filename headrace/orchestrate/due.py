@@ -66,7 +66,7 @@ def due(view: View, landed: Positions, covered: dict[str, Positions | None]) -> 
 
 
 def hold_back(found: dict[str, Due], busy: set[str], known: dict[str, View]) -> dict[str, Due]:
-    """Those due whose upstream views are neither due nor busy: a view waits for what it reads, or it would run twice."""
+    """Those due whose upstream views are neither due nor busy: a view waits for what it reads, or would run twice."""
     waiting = set(found) | busy
     return {name: one for name, one in found.items() if waiting.isdisjoint(_above(name, known))}
 

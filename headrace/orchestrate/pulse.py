@@ -36,7 +36,7 @@ class Pulse:
         self.parts = parts or Parts()
         self.project = project
         self.files = Files(project.root)
-        self.announcer = Announcer(project, self.parts.log)
+        self.announcer = Announcer(project, self.parts)
         self._quiet: object = None
         self._connectors_at = 0.0
         self._set_up()

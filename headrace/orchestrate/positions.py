@@ -1,17 +1,18 @@
-"""How far each table is landed, looked up only when its Delta log has grown: a quiet lake costs a `stat` per table."""
+"""How far tables are landed, looked up only when a Delta log has grown: a quiet lake costs a `stat` per table."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
+from headrace.orchestrate.due import Positions
 from headrace.project import Project
 
 REMOTE = 10.0  # seconds between two looks at a lake that is no local folder
 
 
-class Landed:
-    """The positions up to which a table's data rows are landed, markers left out."""
+class Lake:
+    """How far tables are landed and views have covered them; nothing here starts an engine."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -21,7 +22,13 @@ class Landed:
         """Whether a table's log has grown since its positions were asked for last."""
         return any(t not in self._known or self._known[t][0] != self._stamp(t) for t in tables)
 
-    def positions(self, table: str) -> dict[int, int]:
+    def covered(self, view: str) -> Positions | None:
+        """Table → partition → next offset that the published view covers; None when it was never published."""
+        from headrace.batch import run
+
+        return run.positions(self.project, view)
+
+    def landed(self, table: str) -> dict[int, int]:
         """Partition → the offset after the last landed row that is data."""
         from headrace.lake import landing
 

@@ -1,0 +1,60 @@
+"""Which views are due follows from positions alone."""
+
+from headrace.orchestrate.due import FIRST, due, hold_back, views
+
+NOTHING = {"visits": {}, "beds": {}}
+
+
+def test_a_view_is_due_when_more_is_landed_than_it_covers(clinic):
+    view = views(clinic())["visits_per_bed"]
+    assert due(view, {"visits": {0: 5, 1: 7}}, {"visits_per_bed": {"visits": {0: 5, 1: 7}}}) is None
+    found = due(view, {"visits": {0: 6, 1: 9}}, {"visits_per_bed": {"visits": {0: 5, 1: 7}}})
+    assert found is not None
+    assert found.reasons == {"visits": 3}
+
+
+def test_positions_past_the_data_make_nothing_due(clinic):
+    """A run covers markers too; data that lies below them is covered."""
+    view = views(clinic())["visits_per_bed"]
+    assert due(view, {"visits": {0: 5}}, {"visits_per_bed": {"visits": {0: 40}}}) is None
+
+
+def test_a_view_never_published_is_due_once_what_it_reads_is_there(clinic):
+    known = views(clinic())
+    first = due(known["visits_per_bed"], NOTHING, {"visits_per_bed": None})
+    assert first is not None
+    assert first.reasons == {FIRST: 0}
+    assert due(known["busiest_bed"], NOTHING, {"busiest_bed": None, "visits_per_bed": None}) is None
+    assert due(known["busiest_bed"], NOTHING, {"busiest_bed": None, "visits_per_bed": {"visits": {}}}) is not None
+
+
+def test_a_view_is_due_when_a_view_it_reads_covers_more(clinic):
+    view = views(clinic())["busiest_bed"]
+    covered = {"busiest_bed": {"visits": {0: 5}, "beds": {0: 2}}, "visits_per_bed": {"visits": {0: 8}}}
+    found = due(view, {"beds": {0: 2}, "visits": {0: 9}}, covered)
+    assert found is not None
+    assert found.reasons == {"visits_per_bed": 3}
+
+
+def test_scheduled_views_are_left_to_their_schedule(clinic):
+    assert "tariffs_now" not in views(clinic())
+
+
+def test_a_view_waits_for_the_views_it_reads(clinic):
+    known = views(clinic())
+    lower = due(known["visits_per_bed"], {"visits": {0: 1}}, {"visits_per_bed": {}})
+    upper = due(known["busiest_bed"], {"beds": {0: 1}}, {"busiest_bed": {}, "visits_per_bed": {}})
+    assert lower
+    assert upper
+    assert set(hold_back({"visits_per_bed": lower, "busiest_bed": upper}, set(), known)) == {"visits_per_bed"}
+    assert set(hold_back({"busiest_bed": upper}, {"visits_per_bed"}, known)) == set()
+    assert set(hold_back({"busiest_bed": upper}, set(), known)) == {"busiest_bed"}
+
+
+def test_the_same_due_is_recognised_and_a_new_text_is_another(clinic):
+    one = views(clinic())["visits_per_bed"]
+    other = views(clinic(**{"jobs/batch/visits_per_bed.sql": "-- Mended.\nSELECT id FROM visits\n"}))["visits_per_bed"]
+    arguments = ({"visits": {0: 1}}, {"visits_per_bed": {}})
+    assert due(one, *arguments) == due(one, *arguments)
+    assert due(one, *arguments).seen != due(other, *arguments).seen
+    assert due(one, *arguments).seen != due(one, {"visits": {0: 2}}, {"visits_per_bed": {}}).seen
