@@ -1,4 +1,4 @@
-"""`python -m demo --orders N --rate R --seed S`: orders come in, are paid, cooked, delivered and rated; then it says what it wrote."""
+"""`python -m demo --orders N --rate R --seed S`: orders are placed, paid, cooked, delivered and rated; then it says so."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def _run(options: argparse.Namespace) -> None:
     loaded = history.load(services, options.seed, options.history) if options.prepare else False
     spent = {"history": round(time.monotonic() - began, 1)} if loaded else {}
     if options.prepare and options.format == "text":
-        print(f"history: {options.history:,} orders in {spent['history']} s" if loaded else "history: there already", flush=True)
+        print(
+            f"history: {options.history:,} orders in {spent['history']} s" if loaded else "history: there already",
+            flush=True,
+        )
     past, orders = services.counts.changes, 0
     if options.orders or options.forever:
         live = Live(services, options.seed, options.rate)
@@ -41,35 +44,57 @@ def _run(options: argparse.Namespace) -> None:
             signal.signal(name, live.stop)
         live.run(None if options.forever else options.orders)
         orders, changes = live.placed, services.counts.changes - past
-        spent |= {"orders": orders, "on_the_road": live.on_the_road, "seconds": round(live.seconds, 1), "placing_seconds": round(live.placing, 1)}
+        spent |= {
+            "orders": orders,
+            "on_the_road": live.on_the_road,
+            "seconds": round(live.seconds, 1),
+            "placing_seconds": round(live.placing, 1),
+        }
         spent |= {"changes": changes, "changes_per_second": round(live.steady, 1)}
     services.close()
     _say(options.format, spent, services.counts)
 
 
-def _say(format: str, spent: dict[str, float], counts) -> None:  # noqa: ANN001 - Counts, which a parser error need not import
+def _say(format: str, spent: dict[str, float], counts) -> None:
     if format == "json":
         print(json.dumps({**spent, "tables": counts.rows()}))
         return
     if "orders" in spent:
         print(
-            f"{spent['orders']:,} orders placed in {spent['placing_seconds']} s, the last delivered after {spent['seconds']} s "
-            f"({spent['on_the_road']} still on the road); {spent['changes']:,} changes, {spent['changes_per_second']:,} a second"
+            f"{spent['orders']:,} orders placed in {spent['placing_seconds']} s, the last step after {spent['seconds']} s, "
+            f"{spent['on_the_road']} still on the road; "
+            f"{spent['changes']:,} changes, {spent['changes_per_second']:,} a second"
         )
     for line in counts.lines():
         print(f"  {line}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m demo", description="The services of a food-delivery company: they write, then say what they wrote.")
-    parser.add_argument("--orders", type=int, default=0, metavar="N", help="place so many orders, one by one, in real time")
-    parser.add_argument("--rate", type=float, default=5.0, metavar="R", help="orders per second; one order is some 20 changes (rows and events) (default 5)")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="what happens to an order follows from it (default 1)")
+    parser = argparse.ArgumentParser(
+        "python -m demo", description="The services of a food-delivery company: they write, then say what they wrote."
+    )
+    parser.add_argument(
+        "--orders", type=int, default=0, metavar="N", help="place so many orders, one by one, in real time"
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=5.0,
+        metavar="R",
+        help="orders per second; one order is some 20 changes (rows and events) (default 5)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="what happens to an order follows from it (default 1)"
+    )
     parser.add_argument("--forever", action="store_true", help="place orders until interrupted")
-    parser.add_argument("--prepare", action="store_true", help="first load the history of the last 14 days, if there is none")
+    parser.add_argument(
+        "--prepare", action="store_true", help="first load the history of the last 14 days, if there is none"
+    )
     parser.add_argument("--history", type=int, default=2000, metavar="N", help="orders of the history (default 2000)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to say what was written")
-    parser.add_argument("-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the project, if not the current folder")
+    parser.add_argument(
+        "-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the project, if not the current folder"
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What couriers' devices and the app say on the bus: JSON, keyed by order (pings by courier), each acknowledged by all replicas."""
+"""What couriers' devices and the app say on the bus: JSON, keyed by order (pings by courier), each acknowledged."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class Sent(NamedTuple):
 class Events:
     """Sends events. `flush` returns when each is acknowledged and in the ledger.
 
-    Within one producer the broker drops what is sent twice; an event in doubt after the producer itself failed is sent again
-    under its own event_id, which its contract knows as a repeat. Raises HeadraceError when the bus stays away for PATIENCE.
+    Within one producer the broker drops what is sent twice; an event in doubt after the producer itself failed is sent
+    again under its own event_id, which its contract knows as a repeat. Raises HeadraceError when the bus stays away for
+    PATIENCE.
     """
 
     def __init__(self, bus: str, topics: dict[str, str], ledger: Ledger, counts: Counts) -> None:
@@ -60,7 +61,9 @@ class Events:
             self._producer.flush(1)
             self.tend()
             if time.monotonic() > deadline:
-                raise HeadraceError(f"the bus at {self._bus} does not acknowledge", hint="headrace status   shows what runs")
+                raise HeadraceError(
+                    f"the bus at {self._bus} does not acknowledge", hint="headrace status   shows what runs"
+                )
         self._ledger.write()
 
     def close(self) -> None:
@@ -73,10 +76,10 @@ class Events:
                 self._failed.append(sent)
                 return
             self._away = False
-            self._ledger.add(sent.topic, message.partition(), message.offset(), sent.kind, sent.value)
+            self._ledger.add(sent.topic, message.partition() or 0, message.offset() or 0, sent.kind, sent.value)
             self._counts.add(sent.table, "sent" if sent.kind == "event" else f"sent {sent.kind}")
 
-        headers = [("correlation-id", sent.correlation.encode())]
+        headers: dict[str, str | bytes | None] = {"correlation-id": sent.correlation}
         while True:
             try:
                 self._producer.produce(sent.topic, sent.value, sent.key, headers=headers, on_delivery=answered)

@@ -8,9 +8,10 @@ from random import Random
 from typing import Any
 
 from demo import world
+from demo.order import Order, compose
 from demo.orders import past
 from demo.services import Services
-from demo.story import Order, Step, compose, story
+from demo.story import Step, story
 
 DAYS = 14
 
@@ -80,12 +81,22 @@ class _Fold:
                 case "discard":
                     kept = False
                 case "pay":
-                    payments[data["payment_id"]] = [*(data[k] for k in ("order_id", "account_id", "amount", "method", "status")), at, at]
+                    payments[data["payment_id"]] = [
+                        *(data[k] for k in ("order_id", "account_id", "amount", "method", "status")),
+                        at,
+                        at,
+                    ]
                 case "capture":
                     row = payments[data["payment_id"]]
                     row[2], row[4], row[6] = data["amount"], "captured", at
                 case "refund":
-                    refunds[data["payment_id"]] = (data["payment_id"], data["order_id"], data["amount"], data["reason"], at.replace(tzinfo=None))
+                    refunds[data["payment_id"]] = (
+                        data["payment_id"],
+                        data["order_id"],
+                        data["amount"],
+                        data["reason"],
+                        at.replace(tzinfo=None),
+                    )
                 case "remove_refund":
                     refunds.pop(data["payment_id"])
                 case "earn":
@@ -96,7 +107,9 @@ class _Fold:
         if kept:
             self.orders.append(past(order, status, total, updated))
             self.items += [(i.id, order.id, i.dish, i.quantity, i.price) for i in items.values()]
-        self.payments += [(id, *row[:5], row[5].replace(tzinfo=None), row[6].replace(tzinfo=None)) for id, row in payments.items()]
+        self.payments += [
+            (id, *row[:5], row[5].replace(tzinfo=None), row[6].replace(tzinfo=None)) for id, row in payments.items()
+        ]
         self.refunds += [(id, *row) for id, row in refunds.items()]
 
 

@@ -11,7 +11,9 @@ class Lane:
     """Runs work in order. The first error is raised to whoever hands in the next work or waits for the end."""
 
     def __init__(self, name: str) -> None:
-        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=2000)  # when full, the clock waits: no flood after a pause
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(
+            maxsize=2000
+        )  # when full, the clock waits: no flood after a pause
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -34,5 +36,5 @@ class Lane:
                 continue
             try:
                 work()
-            except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            except BaseException as error:
                 self._error = error

@@ -22,7 +22,13 @@ class Ledger:
         self._lines: list[bytes] = []
 
     def add(self, topic: str, partition: int, offset: int, kind: str, value: bytes) -> None:
-        line = {"topic": topic, "partition": partition, "offset": offset, "kind": kind, "value": base64.b64encode(value).decode()}
+        line = {
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "kind": kind,
+            "value": base64.b64encode(value).decode(),
+        }
         self._lines.append(json.dumps(line).encode() + b"\n")
 
     def write(self) -> None:

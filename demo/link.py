@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -10,8 +11,14 @@ from typing import Any, TypeVar
 from headrace.errors import HeadraceError
 
 Result = TypeVar("Result")
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of every broken connection
 PATIENCE = 180.0  # seconds a database may be away before its service gives up
-_REFUSED = ("password authentication failed", "Access denied", "Unknown database", "does not exist")  # waiting won't help
+_REFUSED = (
+    "password authentication failed",
+    "Access denied",
+    "Unknown database",
+    "does not exist",
+)  # waiting won't help
 
 
 class Link:
@@ -39,9 +46,13 @@ class Link:
             except self._broken as error:
                 self.close()
                 if any(word in str(error) for word in _REFUSED):
-                    raise HeadraceError(f"{self._name}: {error}", hint="see lake/sources and .headrace/secrets.env") from error
+                    raise HeadraceError(
+                        f"{self._name}: {error}", hint="see lake/sources and .headrace/secrets.env"
+                    ) from error
                 if time.monotonic() - began > PATIENCE:
-                    raise HeadraceError(f"{self._name} does not answer: {error}", hint="headrace status   shows what runs") from error
+                    raise HeadraceError(
+                        f"{self._name} does not answer: {error}", hint="headrace status   shows what runs"
+                    ) from error
                 if pause == 0.4:  # a blink is not worth a word
                     print(f"demo: {self._name} is away, trying again: {str(error).splitlines()[0]}", file=sys.stderr)
                 time.sleep(pause)

@@ -12,8 +12,9 @@ from random import Random
 
 from demo import world
 from demo.lane import Lane
+from demo.order import Order, compose
 from demo.services import Services
-from demo.story import Order, Step, compose, story
+from demo.story import Step, story
 
 TAIL = 12.0  # seconds after the last order; who is still on the road then is not delivered in this run
 PRICE_LIST = 60.0  # seconds between two price lists
@@ -22,7 +23,7 @@ _NEWCOMERS = 0.05
 
 
 class Live:
-    """A clock that hands steps to the services. Each service works by itself, in order, like a process of its own would."""
+    """A clock that hands steps to the services. Each service works by itself, in order, as its own process would."""
 
     def __init__(self, services: Services, seed: int, rate: float) -> None:
         self.services, self.seed, self.rate = services, seed, rate
@@ -72,13 +73,21 @@ class Live:
                 lane.finish()
             self.services.events.flush()
             self.placing, self.seconds = last - began, time.monotonic() - began
-            settled = [s for s in samples if s[0] > began + SETTLE] or [samples[0]]  # the first orders have not many steps yet
+            settled = [s for s in samples if s[0] > began + SETTLE] or [
+                samples[0]
+            ]  # the first orders have not many steps yet
             (first, less), (final, more) = settled[0], samples[-1]
-            self.steady = (more - less) / (final - first) if final > first else (self.services.counts.changes - samples[0][1]) / self.seconds
+            self.steady = (
+                (more - less) / (final - first)
+                if final > first
+                else (self.services.counts.changes - samples[0][1]) / self.seconds
+            )
 
     def _place(self, now: float) -> None:
         newcomer = self.random.random() < _NEWCOMERS
-        customer = self._id("customers") if newcomer else self._customers[world.skewed(self.random, len(self._customers))]
+        customer = (
+            self._id("customers") if newcomer else self._customers[world.skewed(self.random, len(self._customers))]
+        )
         restaurant = self._restaurants[world.skewed(self.random, len(self._restaurants))]
         items = [self._id("order_items") for _ in range(self.random.choice((1, 2, 2, 3)))]
         order = compose(self.seed, self._id("orders"), items, customer, restaurant, datetime.now(UTC), newcomer)

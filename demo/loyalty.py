@@ -14,7 +14,8 @@ from demo.schema import LOYALTY
 # Points count once: the same update again finds a row that is already as new.
 _EARN = """INSERT INTO loyalty_accounts (account_id, tier, points, updated_at) VALUES (%s, 'bronze', %s, %s)
   ON DUPLICATE KEY UPDATE points = IF(updated_at < VALUE(updated_at), points + VALUE(points), points),
-  tier = IF(points >= 500, 'gold', IF(points >= 150, 'silver', 'bronze')), updated_at = GREATEST(updated_at, VALUE(updated_at))"""
+  tier = IF(points >= 500, 'gold', IF(points >= 150, 'silver', 'bronze')),
+  updated_at = GREATEST(updated_at, VALUE(updated_at))"""
 
 
 class Loyalty:
@@ -43,7 +44,9 @@ class Loyalty:
         def work(connection: pymysql.Connection) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("START TRANSACTION")
-                query = "INSERT IGNORE INTO loyalty_accounts (account_id, tier, points, updated_at) VALUES (%s, %s, %s, %s)"
+                query = (
+                    "INSERT IGNORE INTO loyalty_accounts (account_id, tier, points, updated_at) VALUES (%s, %s, %s, %s)"
+                )
                 cursor.executemany(query, [(a, tier(p), p, at.replace(tzinfo=None)) for a, (p, at) in points.items()])
                 cursor.execute("COMMIT")
 

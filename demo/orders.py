@@ -12,8 +12,8 @@ import psycopg
 from demo import world
 from demo.counts import Counts
 from demo.link import Link
+from demo.order import Order
 from demo.schema import ORDERS
-from demo.story import Order
 
 _BLOCK = 200
 _PLACE = "INSERT INTO orders (id, customer_id, restaurant_id, status, total) VALUES (%s, %s, %s, %s, %s)"
@@ -21,7 +21,7 @@ _ITEM = "INSERT INTO order_items (id, order_id, dish, quantity, price) VALUES (%
 
 
 class Orders:
-    """Writes orders. Each method is one transaction; it is repeated after a lost connection only if it didn't commit."""
+    """Writes orders. Each method is one transaction, repeated after a lost connection only if it didn't commit."""
 
     def __init__(self, address: str, counts: Counts) -> None:
         self.link = self._link(address)
@@ -39,7 +39,10 @@ class Orders:
         return [row[0] for row in rows or ()]
 
     def customers(self) -> list[int]:
-        return [row[0] for row in self.link.run(lambda c: c.execute("SELECT id FROM customers ORDER BY id").fetchall()) or ()]
+        return [
+            row[0]
+            for row in self.link.run(lambda c: c.execute("SELECT id FROM customers ORDER BY id").fetchall()) or ()
+        ]
 
     def place(self, order: Order, status: str) -> None:
         """The order, its items and, if the customer is new, the customer: all or nothing."""
@@ -65,7 +68,10 @@ class Orders:
 
     def status(self, order_id: int, was: str, becomes: str) -> None:
         query = "UPDATE orders SET status = %s, updated_at = now() WHERE id = %s AND status = %s"
-        self.link.run(lambda c: c.execute(query, (becomes, order_id, was)), self._says("SELECT status FROM orders WHERE id = %s", order_id, becomes))
+        self.link.run(
+            lambda c: c.execute(query, (becomes, order_id, was)),
+            self._says("SELECT status FROM orders WHERE id = %s", order_id, becomes),
+        )
         self.counts.add("orders", "updated")
 
     def correct(self, order_id: int, item_id: int, price: Decimal, total: Decimal) -> None:
@@ -93,11 +99,17 @@ class Orders:
         self.counts.add("orders", "deleted")
 
     def move_customer(self, customer_id: int, city: str) -> None:
-        self.link.run(lambda c: c.execute("UPDATE customers SET city = %s, updated_at = now() WHERE id = %s", (city, customer_id)))
+        self.link.run(
+            lambda c: c.execute("UPDATE customers SET city = %s, updated_at = now() WHERE id = %s", (city, customer_id))
+        )
         self.counts.add("customers", "updated")
 
     def move_restaurant(self, restaurant_id: int, city: str) -> None:
-        self.link.run(lambda c: c.execute("UPDATE restaurants SET city = %s, updated_at = now() WHERE id = %s", (city, restaurant_id)))
+        self.link.run(
+            lambda c: c.execute(
+                "UPDATE restaurants SET city = %s, updated_at = now() WHERE id = %s", (city, restaurant_id)
+            )
+        )
         self.counts.add("restaurants", "updated")
 
     def load(self, orders: list[tuple], items: list[tuple]) -> None:
@@ -105,7 +117,11 @@ class Orders:
 
         def work(connection: psycopg.Connection) -> None:
             with connection.transaction(), connection.cursor() as cursor:
-                _copy(cursor, "COPY orders (id, customer_id, restaurant_id, status, total, placed_at, updated_at) FROM STDIN", orders)
+                _copy(
+                    cursor,
+                    "COPY orders (id, customer_id, restaurant_id, status, total, placed_at, updated_at) FROM STDIN",
+                    orders,
+                )
                 _copy(cursor, "COPY order_items (id, order_id, dish, quantity, price) FROM STDIN", items)
 
         self.link.run(work, self._is_there("orders", orders[0][0]))
@@ -155,7 +171,9 @@ def _prepare(connection: psycopg.Connection) -> None:
         if connection.execute("SELECT EXISTS (SELECT FROM customers)").fetchone() == (True,):
             return
         with connection.cursor() as cursor:
-            _copy(cursor, "COPY restaurants (id, name, city, cuisine) FROM STDIN", [tuple(r) for r in world.restaurants()])
+            _copy(
+                cursor, "COPY restaurants (id, name, city, cuisine) FROM STDIN", [tuple(r) for r in world.restaurants()]
+            )
             rows = [(n, world.customer_name(n), world.city_of(n)) for n in range(1, world.CUSTOMERS + 1)]
             _copy(cursor, "COPY customers (id, name, city) FROM STDIN", rows)
         connection.execute("SELECT setval(pg_get_serial_sequence('customers', 'id'), %s)", (world.CUSTOMERS,))

@@ -1,4 +1,4 @@
-"""The payments service: MariaDB, statement by statement. A payment's id is its order's id and the number of the attempt."""
+"""The payments service: MariaDB, statement by statement. A payment's id is its order's id and the attempt's number."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from demo.counts import Counts
 from demo.link import Link
 from demo.schema import PAYMENTS
 
+_CAPTURE = """UPDATE payments SET status = 'captured', amount = %s, updated_at = NOW(6)
+  WHERE id = %s AND status = 'authorised'"""
+_PAST_PAYMENT = """INSERT IGNORE INTO payments
+  (id, order_id, account_id, amount, method, status, created_at, updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
+_PAST_REFUND = """INSERT IGNORE INTO refunds (id, payment_id, order_id, amount, reason, created_at)
+  VALUES (%s, %s, %s, %s, %s, %s)"""
 BROKEN = (pymysql.err.OperationalError, pymysql.err.InterfaceError)
 
 
@@ -46,14 +52,17 @@ class Payments:
             self.link.run(execute(statement))
 
     def pay(self, payment_id: int, order_id: int, account_id: int, amount: Decimal, method: str, status: str) -> None:
-        query = "INSERT INTO payments (id, order_id, account_id, amount, method, status) VALUES (%s, %s, %s, %s, %s, %s)"
-        self.link.run(execute(query, payment_id, order_id, account_id, amount, method, status), found("payments", payment_id))
+        query = (
+            "INSERT INTO payments (id, order_id, account_id, amount, method, status) VALUES (%s, %s, %s, %s, %s, %s)"
+        )
+        self.link.run(
+            execute(query, payment_id, order_id, account_id, amount, method, status), found("payments", payment_id)
+        )
         self.counts.add("payments", "inserted")
 
     def capture(self, payment_id: int, amount: Decimal) -> None:
         """Takes the money; the amount may have changed since it was authorised."""
-        query = "UPDATE payments SET status = 'captured', amount = %s, updated_at = NOW(6) WHERE id = %s AND status = 'authorised'"
-        self.link.run(execute(query, amount, payment_id))
+        self.link.run(execute(_CAPTURE, amount, payment_id))
         self.counts.add("payments", "updated")
 
     def refund(self, payment_id: int, order_id: int, amount: Decimal, reason: str | None) -> None:
@@ -74,10 +83,8 @@ class Payments:
         def work(connection: pymysql.Connection) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("START TRANSACTION")
-                query = "INSERT IGNORE INTO payments (id, order_id, account_id, amount, method, status, created_at, updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-                cursor.executemany(query, payments)
-                query = "INSERT IGNORE INTO refunds (id, payment_id, order_id, amount, reason, created_at) VALUES (%s, %s, %s, %s, %s, %s)"
-                cursor.executemany(query, refunds)
+                cursor.executemany(_PAST_PAYMENT, payments)
+                cursor.executemany(_PAST_REFUND, refunds)
                 cursor.execute("COMMIT")
 
         self.link.run(work)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from demo import topics
 from demo.counts import Counts
 from demo.events import Events
 from demo.ledger import Ledger
@@ -12,6 +11,7 @@ from demo.loyalty import Loyalty
 from demo.orders import Orders
 from demo.payments import Payments
 from demo.prices import Prices
+from headrace.ingest import topics
 from headrace.project import Project
 
 TABLES = ("trips", "deliveries", "ratings", "courier_pings")

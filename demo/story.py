@@ -7,23 +7,16 @@ steps folded into rows (`history`). All ids of trips, deliveries, payments and e
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
 
 from demo import world
 from demo.broken import broken
+from demo.order import Order
 
 LATE = 60.0  # seconds after placing; the company promises less
-
-
-class Item(NamedTuple):
-    id: int
-    dish: str
-    quantity: int
-    price: Decimal
 
 
 class Step(NamedTuple):
@@ -33,35 +26,6 @@ class Step(NamedTuple):
     service: str
     verb: str
     data: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Order:
-    """Who orders what where. `newcomer` is a customer who signs up with this order."""
-
-    id: int
-    customer_id: int
-    restaurant: world.Restaurant
-    items: tuple[Item, ...]
-    at: datetime
-    newcomer: bool = False
-    catering: bool = False
-
-    @property
-    def total(self) -> Decimal:
-        return sum((i.price * i.quantity for i in self.items), Decimal())
-
-
-def compose(seed: int, order_id: int, item_ids: list[int], customer_id: int, restaurant: world.Restaurant, at: datetime, newcomer: bool) -> Order:
-    """An order of as many items as there are ids."""
-    random = Random(f"{seed}/order/{order_id}")
-    catering = random.random() < 0.02
-    dishes = random.sample(sorted(world.menu(restaurant.id)), len(item_ids))
-    items = []
-    for item_id, dish in zip(item_ids, dishes, strict=True):
-        quantity = random.choice((1, 1, 1, 2, 2, 3)) * (6 if catering else 1)
-        items.append(Item(item_id, dish, quantity, world.price(restaurant.id, dish, at.date())))
-    return Order(order_id, customer_id, restaurant, tuple(items), at, newcomer, catering)
 
 
 def story(seed: int, order: Order) -> list[Step]:
@@ -84,9 +48,21 @@ class _Story:
         if random.random() < 0.01:
             self.do(0.0, "orders", "roll_back")
         if random.random() < 0.01:
-            self.do(random.uniform(0, 2), "orders", "move_customer", customer_id=order.customer_id, city=random.choice(list(world.CITIES)))
+            self.do(
+                random.uniform(0, 2),
+                "orders",
+                "move_customer",
+                customer_id=order.customer_id,
+                city=random.choice(list(world.CITIES)),
+            )
         if random.random() < 0.002:
-            self.do(random.uniform(0, 2), "orders", "move_restaurant", restaurant_id=order.restaurant.id, city=random.choice(list(world.CITIES)))
+            self.do(
+                random.uniform(0, 2),
+                "orders",
+                "move_restaurant",
+                restaurant_id=order.restaurant.id,
+                city=random.choice(list(world.CITIES)),
+            )
         if draft:
             start = random.uniform(0.5, 1.5)
             if random.random() < 0.6:
@@ -111,7 +87,13 @@ class _Story:
                 return None
             method = random.choice(("card", "card", "wallet", "invoice"))
             self.payment = self.order.id * 100 + attempt
-            data = {"payment_id": self.payment, "order_id": self.order.id, "account_id": account, "amount": self.total, "method": method}
+            data = {
+                "payment_id": self.payment,
+                "order_id": self.order.id,
+                "account_id": account,
+                "amount": self.total,
+                "method": method,
+            }
             self.do(at, "payments", "pay", status="authorised" if succeeds else "failed", **data)
             if not succeeds:
                 at += random.uniform(0.2, 1.2)
@@ -129,20 +111,43 @@ class _Story:
         undelivered = luck > 0.98
         self.event("trips", began, event_id=f"trip-{order.id}-started", trip_id=f"trip-{order.id}", event="started")
         self.status(picked, "cooking", "picked_up")
-        self.event("deliveries", picked, event_id=f"delivery-{order.id}-picked-up", delivery_id=f"delivery-{order.id}", status="picked_up")
+        self.event(
+            "deliveries",
+            picked,
+            event_id=f"delivery-{order.id}-picked-up",
+            delivery_id=f"delivery-{order.id}",
+            status="picked_up",
+        )
         self.pings(began, min(arrives, began + 8))
         if undelivered:
             return
-        self.event("deliveries", arrives, event_id=f"delivery-{order.id}-delivered", delivery_id=f"delivery-{order.id}", status="delivered")
+        self.event(
+            "deliveries",
+            arrives,
+            event_id=f"delivery-{order.id}-delivered",
+            delivery_id=f"delivery-{order.id}",
+            status="delivered",
+        )
         self.status(arrives, "picked_up", "delivered")
-        self.event("trips", arrives + 0.1, event_id=f"trip-{order.id}-finished", trip_id=f"trip-{order.id}", event="finished")
+        self.event(
+            "trips", arrives + 0.1, event_id=f"trip-{order.id}-finished", trip_id=f"trip-{order.id}", event="finished"
+        )
         self.do(arrives + random.uniform(0.05, 0.3), "payments", "capture", payment_id=self.payment, amount=self.total)
         if order.customer_id % 2 == 0:
-            self.do(arrives + 0.4, "loyalty", "earn", account_id=order.customer_id, points=int(self.total), order_id=order.id)
+            self.do(
+                arrives + 0.4,
+                "loyalty",
+                "earn",
+                account_id=order.customer_id,
+                points=int(self.total),
+                order_id=order.id,
+            )
         if random.random() < 0.6:
             stars = random.choice((1, 2, 3, 4, 4, 5, 5, 5)) if arrives < start + LATE else random.choice((1, 1, 2))
             comment = random.choice((None, "Hot and on time.", "Cold :(", "Très bon! 👍", 'The "small" was large.'))
-            self.event("ratings", arrives + random.uniform(0.5, 3), event_id=f"rating-{order.id}", stars=stars, comment=comment)
+            self.event(
+                "ratings", arrives + random.uniform(0.5, 3), event_id=f"rating-{order.id}", stars=stars, comment=comment
+            )
         if random.random() < 0.03:
             self.refund(arrives + random.uniform(0.5, 3))
 
@@ -166,9 +171,22 @@ class _Story:
         battery = self.random.randint(5, 100)
         while at < end:
             number += 1
-            where = {"latitude": round(north + self.random.gauss(0, 0.02), 6), "longitude": round(east + self.random.gauss(0, 0.02), 6)}
-            state = {"battery": self.random.choice((battery, battery, battery, None)), "emergency": emergency and number == 2}
-            self.event("courier_pings", at, event_id=f"ping-{self.order.id}-{number}", device_id=f"device-{self.courier}", **where, **state)
+            where = {
+                "latitude": round(north + self.random.gauss(0, 0.02), 6),
+                "longitude": round(east + self.random.gauss(0, 0.02), 6),
+            }
+            state = {
+                "battery": self.random.choice((battery, battery, battery, None)),
+                "emergency": emergency and number == 2,
+            }
+            self.event(
+                "courier_pings",
+                at,
+                event_id=f"ping-{self.order.id}-{number}",
+                device_id=f"device-{self.courier}",
+                **where,
+                **state,
+            )
             at += self.random.uniform(1.0, 2.0)
 
     def status(self, at: float, was: str, becomes: str) -> None:
@@ -182,13 +200,20 @@ class _Story:
         who = {"courier_id": self.courier} if table != "ratings" else {}
         which = {"order_id": self.order.id} if table != "courier_pings" else {}
         moment = self.order.at + timedelta(seconds=at - late)
-        value = {**values, **which, **who, "occurred_at": moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")}
+        value = {
+            **values,
+            **which,
+            **who,
+            "occurred_at": moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        }
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
         key = str(self.courier if table == "courier_pings" else self.order.id)
         sent = {"table": table, "key": key, "correlation": f"order-{self.order.id}"}
         self.do(at, "events", "send", value=text, kind=kind, moment=moment, **sent)
         if self.random.random() < 0.02:
-            self.do(at + self.random.uniform(0.2, 2), "events", "send", value=text, kind="repeat", moment=moment, **sent)
+            self.do(
+                at + self.random.uniform(0.2, 2), "events", "send", value=text, kind="repeat", moment=moment, **sent
+            )
         if self.random.random() < 0.002:
             self.do(at, "events", "send", value=broken(value, self.random), kind="malformed", moment=moment, **sent)
 

@@ -1,4 +1,4 @@
-"""The company's world: cities, restaurants, menus, customers and couriers. The same in every run, so that runs add up."""
+"""The company's world: cities, restaurants, menus, customers and couriers. The same in every run: runs add up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,21 @@ COURIERS = 80
 _FIRST = ("Golden", "Quiet", "Little", "Old", "Green", "Crooked", "Blue", "Seventh", "Lucky", "Upper")
 _SECOND = ("Spoon", "Lantern", "Anchor", "Kettle", "Garden", "Mill", "Bridge", "Oven", "Table", "Well", "Cellar")
 _COLOURS = ("Amber", "Blue", "Coral", "Dusky", "Ebony", "Fawn", "Green", "Hazel", "Indigo", "Jade", "Lilac", "Mauve")
-_ANIMALS = ("Badger", "Crane", "Dolphin", "Egret", "Fox", "Gecko", "Heron", "Ibis", "Jay", "Kestrel", "Lynx", "Marten", "Otter")
+_ANIMALS = (
+    "Badger",
+    "Crane",
+    "Dolphin",
+    "Egret",
+    "Fox",
+    "Gecko",
+    "Heron",
+    "Ibis",
+    "Jay",
+    "Kestrel",
+    "Lynx",
+    "Marten",
+    "Otter",
+)
 
 
 class Restaurant(NamedTuple):

@@ -12,9 +12,13 @@ CHAMPION, REGULAR = 200, 60  # spent at least, in the currency of the orders
 def customer_segments(customers: DataFrame, orders: DataFrame, loyalty_accounts: DataFrame) -> DataFrame:
     """One row per customer who ever ordered."""
     kept = orders.where("status <> 'cancelled'").groupBy("customer_id")
-    spent = kept.agg(f.sum("total").alias("spent"), f.count("*").alias("orders"), f.max("placed_at").alias("last_order_at"))
+    spent = kept.agg(
+        f.sum("total").alias("spent"), f.count("*").alias("orders"), f.max("placed_at").alias("last_order_at")
+    )
     members = loyalty_accounts.select(f.col("account_id").alias("customer_id"), "tier", "points")
-    rows = spent.join(customers.withColumnRenamed("id", "customer_id"), "customer_id").join(members, "customer_id", "left")
+    rows = spent.join(customers.withColumnRenamed("id", "customer_id"), "customer_id").join(
+        members, "customer_id", "left"
+    )
     tier = f.coalesce("tier", f.lit("none")).alias("tier")
     return rows.select("customer_id", "city", "orders", "spent", "last_order_at", tier, segment().alias("segment"))
 
