@@ -80,26 +80,27 @@ def main() -> None:
 
 
 def _accept_project(command: Any) -> None:
-    for inner in getattr(command, "commands", {}).values():
-        _accept_project(inner)
-    if not hasattr(command, "commands"):
-        command.params.append(
-            typer.core.TyperOption(
-                param_decls=["-C"],
-                type=Path,
-                metavar="DIR",
-                help=_PROJECT_HELP,
-                callback=_set_directory,
-                expose_value=False,
-                default=None,
-                is_eager=True,
-            )
-        )
+    if hasattr(command, "commands"):
+        for inner in command.commands.values():
+            _accept_project(inner)
+        return
+    donor = typer.Typer(add_completion=False)
+    donor.command()(_with_directory)
+    command.params.append(typer.main.get_command(donor).params[0])
 
 
-def _set_directory(ctx: Any, parameter: Any, value: Path | None) -> None:
+def _set_directory(value: Path | None) -> Path | None:
     if value is not None:
         state.directory = value
+    return value
+
+
+def _with_directory(
+    directory: Annotated[
+        Path | None,
+        typer.Option("-C", metavar="DIR", help=_PROJECT_HELP, callback=_set_directory, expose_value=False, is_eager=True),
+    ] = None,
+) -> None: ...
 
 
 def _summary(tree: ast.Module) -> tuple[str, bool]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from headrace.errors import HeadraceError, Place, Problem, did_you_mean
+from headrace.errors import HeadraceError, Problem, did_you_mean
 from headrace.project.addresses import Addresses
 from headrace.project.contract import Contract
 from headrace.project.contract_file import read_contract
+from headrace.project.folder import astray, files
+from headrace.project.graph import good_jobs, repeated_tables, shared_servers
 from headrace.project.job import Job
 from headrace.project.job_file import read_job
-from headrace.project.located import read
 from headrace.project.settings import Settings, read_settings
 from headrace.project.source import Source, Table
 from headrace.project.source_file import read_source
@@ -29,6 +30,7 @@ class Project:
     sources: tuple[Source, ...]
     jobs: tuple[Job, ...]
     problems: tuple[Problem, ...] = ()
+    contracts: Mapping[str, Contract] = field(default_factory=dict, repr=False, hash=False)  # of tables and of views
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -79,30 +81,48 @@ def find_root(start: Path) -> Path:
 def load(root: Path) -> Project:
     """Reads a project. Files with mistakes are left out and their problems kept, so that the rest can go on working.
 
-    Raises HeadraceError only when headrace.yml itself can't be read. `check(project)` turns the problems into an error.
+    Raises HeadraceError only when headrace.yml itself can't be read. `check(project)` turns the problems into an error,
+    `headrace.project.inspect` looks deeper.
     """
     root = root.resolve()
-    settings = read_settings(root / "headrace.yml")
-    problems: list[Problem] = []
-    contracts: dict[str, Contract] = {}
-    for path in _files(root, "schemas", "*.yaml"):
-        contract = _try(problems, read_contract, path)
-        if contract:
-            contracts[contract.table] = contract
-    sources = [s for p in _files(root, "lake/sources", "*.yml") if (s := _try(problems, read_source, p, contracts))]
-    problems += _repeated_tables(sources)
-    servers = {s.name for s in sources}
-    for source in [s for s in sources if s.server and s.server not in servers]:
-        sources.remove(source)
-        problems.append(Problem(f"connection.source names no source: {source.server!r}", source.place, did_you_mean(source.server, servers)))
-    jobs = []
+    return read_folder(root, read_settings(root / "headrace.yml"))
+
+
+def read_folder(root: Path, settings: Settings) -> Project:
+    """The project with these settings: every file read, each checked against the others. Never raises for a file."""
+    problems: list[Problem] = astray(root)
+    broken: dict[str, str] = {}  # table or view → its file that has mistakes, so that its readers can say so
+
+    def read_all(folder: str, reader: Callable[[Path], Any]) -> list[Any]:
+        found = files(root, folder)
+        problems.extend(found.problems)
+        good = []
+        for path in found.paths:
+            try:
+                good.append(reader(path))
+            except HeadraceError as error:
+                problems.extend(error.problems)
+                sort = "source " if folder == "lake/sources" else ""
+                broken[sort + path.stem] = path.relative_to(root).as_posix()
+        return good
+
+    contracts: dict[str, Contract] = {c.table: c for c in read_all("schemas", read_contract)}
+    mistaken = frozenset(broken)
+    sources: list[Source] = read_all("lake/sources", lambda path: read_source(path, contracts, mistaken))
+    problems += repeated_tables(sources)
+    sources, lost = shared_servers(sources, (name.removeprefix("source ") for name in broken))
+    problems += lost
+    wrong = [file for name, file in broken.items() if name.startswith("source ")]
+    wrong += [p.place.path.relative_to(root).as_posix() for p in lost if p.place]
+    if wrong:  # which tables it has is not known; at most the contracts that no good source uses
+        used = {t.name for s in sources for t in s.tables}
+        broken = {c: wrong[0] for c in contracts if c not in used} | broken
+    jobs: list[Job] = []
     for kind in ("batch", "stream"):
-        for path in (*_files(root, f"jobs/{kind}", "*.sql"), *_files(root, f"jobs/{kind}", "*.py")):
-            job = _try(problems, read_job, path, kind)
-            jobs += [job] if job else []
-    tables = {t.name for s in sources for t in s.tables}
-    good, wrong = _known_inputs(jobs, tables)
-    return Project(root, settings, tuple(sources), tuple(good), (*problems, *wrong))
+        jobs += read_all(f"jobs/{kind}", lambda path, kind=kind: read_job(path, kind))
+    tables = {t.name: t for s in sources for t in s.tables}
+    good, others = good_jobs(jobs, tables, contracts, broken)
+    return Project(root, settings, tuple(sources), tuple(good), (*problems, *others), contracts)
 
 
 def check(project: Project) -> None:
@@ -111,66 +131,10 @@ def check(project: Project) -> None:
         raise HeadraceError(*project.problems)
 
 
-def _settings(path: Path) -> Settings:
-    doc = read(path)
-    try:
-        return Settings.model_validate(doc.value)
-    except ValidationError as error:
-        problems = []
-        for item in error.errors():
-            hint = did_you_mean(str(item["loc"][-1]), Settings.model_fields) if item["type"] == "extra_forbidden" else ""
-            message = f"{'.'.join(str(part) for part in item['loc'])}: {item['msg'].lower()}"
-            problems.append(Problem(message, doc.place(*item["loc"]), hint))
-        raise HeadraceError(*problems) from None
+Known = TypeVar("Known")
 
 
-def _files(root: Path, folder: str, pattern: str) -> list[Path]:
-    return sorted(p for p in (root / folder).glob(pattern) if not p.name.startswith(("_", ".")))
-
-
-def _try(problems: list[Problem], reader, *arguments):  # noqa: ANN001, ANN202 - one helper for three readers
-    try:
-        return reader(*arguments)
-    except HeadraceError as error:
-        problems.extend(error.problems)
-        return None
-
-
-def _repeated_tables(sources: list[Source]) -> list[Problem]:
-    seen: dict[str, Table] = {}
-    problems = []
-    for table in (t for s in sources for t in s.tables):
-        if table.name in seen:
-            problems.append(Problem(f"table {table.name!r} is also in source {seen[table.name].source!r}", table.place, "names are the project's: choose another"))
-        seen.setdefault(table.name, table)
-    return problems
-
-
-def _known_inputs(jobs: list[Job], tables: set[str]) -> tuple[list[Job], list[Problem]]:
-    views = {j.name for j in jobs if j.kind == "batch"}
-    names: dict[str, Job] = {}
-    good, problems = [], []
-    for job in jobs:
-        readable = tables | {f"{t}_changes" for t in tables}
-        if job.kind == "batch":
-            readable |= views - {job.name} | {f"{t}_history" for t in tables}
-        else:
-            readable -= tables  # a stream reads changes; the latest row per key is the lake's
-        wrong = [
-            Problem(f"{job.name} reads {i.name!r}, which is not there", i.place, did_you_mean(i.name, readable))
-            for i in job.inputs
-            if i.name not in readable
-        ]
-        if job.name in names or job.name in tables:
-            hint = "tables and views share their names: choose another file name"
-            wrong.append(Problem(f"there is already a view or table {job.name!r}", Place(job.path), hint))
-        names.setdefault(job.name, job)
-        problems += wrong
-        good += [] if wrong else [job]
-    return good, problems
-
-
-def _named(kind: str, name: str, known: dict[str, object]):  # noqa: ANN202 - the caller's type
+def _named(kind: str, name: str, known: Mapping[str, Known]) -> Known:
     if name not in known:
         raise HeadraceError(f"there is no {kind} {name!r}", hint=did_you_mean(name, known))
     return known[name]

@@ -46,8 +46,16 @@ def tables_read(sql: str, dialect: str = "spark") -> tuple[TableName, ...]:
     A name with dots (schema.table) is given whole. Raises NotSql when the text can't be split into tokens.
     """
     words = split(sql, dialect)
-    own = common_tables(words)
     found: dict[str, TableName] = {}
+    for name, index, _ in references(words):
+        found.setdefault(name, TableName(name, words[index].line, words[index].column))
+    return tuple(found.values())
+
+
+def references(words: list[Word]) -> list[tuple[str, int, int]]:
+    """Each place where a query names a table: the name, the index of its first token and the index behind it."""
+    own = common_tables(words)
+    found: list[tuple[str, int, int]] = []
     calls: list[str] = []
     listing = [False]  # per open parenthesis: inside a FROM list, where a comma starts another table
     expect = False
@@ -67,9 +75,9 @@ def tables_read(sql: str, dialect: str = "spark") -> tuple[TableName, ...]:
             expect = False
         elif before == ".":
             continue
-        elif word == "FROM" and not (calls and calls[-1] in _FROM_IN_CALL) and before != "DISTINCT":
-            expect, listing[-1] = True, True
-        elif word == "JOIN":
+        elif word == "JOIN" or (
+            word == "FROM" and not (calls and calls[-1] in _FROM_IN_CALL) and before != "DISTINCT"
+        ):
             expect, listing[-1] = True, True
         elif word == "TABLE" and (calls or index == 0) and before != "LATERAL":
             expect = after != "("
@@ -83,8 +91,8 @@ def tables_read(sql: str, dialect: str = "spark") -> tuple[TableName, ...]:
                 continue
             name, end = _dotted(words, index)
             if _word(words, end) != "(" and not any(c.hides(name, index) for c in own):
-                found.setdefault(name, TableName(name, token.line, token.column))
-    return tuple(found.values())
+                found.append((name, index, end))
+    return found
 
 
 def common_tables(words: list[Word]) -> list[CommonTable]:

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
@@ -18,8 +19,8 @@ class Flink(Dialect):
     """Only the tokenizer of it: backticks quote names, a quote in a text is doubled, a backslash is a letter."""
 
     class Tokenizer(Tokenizer):
-        IDENTIFIERS = ["`", '"']
-        QUOTES = ["'"]
+        IDENTIFIERS: ClassVar = ["`", '"']
+        QUOTES: ClassVar = ["'"]
         NESTED_COMMENTS = False
 
 
@@ -34,6 +35,7 @@ class Word:
     start: int  # offsets in the SQL; end is behind the last character
     end: int
     kind: str  # 'name', 'text', 'number' or 'sign'
+    is_plain: bool = False  # a name that is no keyword of the dialect
 
     @property
     def is_name(self) -> bool:
@@ -73,8 +75,8 @@ def split(sql: str, dialect: str = "spark") -> list[Word]:
         line, column = place(min(token.start, len(sql)))
         kind = _kind(token.token_type, token.text)
         quoted = kind == "text" or token.token_type == TokenType.IDENTIFIER
-        word = "" if quoted else token.text.upper().partition(" ")[0]  # GROUP BY is one token
-        words.append(Word(token.text, word, line, column, token.start, token.end + 1, kind))
+        word = "" if quoted else "".join(token.text.upper().split()[:1])  # GROUP BY is one token
+        words.append(Word(token.text, word, line, column, token.start, token.end + 1, kind, kind == "name" and token.token_type in _PLAIN))
     return words
 
 
@@ -88,6 +90,9 @@ def closing(words: list[Word]) -> dict[int, int]:
         elif word.word == ")" and opened:
             pairs[opened.pop()] = index
     return pairs | dict.fromkeys(opened, len(words))
+
+
+_PLAIN = {TokenType.VAR, TokenType.IDENTIFIER}
 
 
 @cache

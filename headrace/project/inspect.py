@@ -1,0 +1,101 @@
+"""Everything that can be known about a project's mistakes without an engine: what loading finds, and inside the queries.
+
+Loading is kept quick, since workers and Airflow do it often; this reads every query's columns too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from headrace.errors import HeadraceError, Place, Problem, did_you_mean
+from headrace.project.header import read_header
+from headrace.project.job import Job
+from headrace.project.project import Project, read_folder
+from headrace.project.settings import Settings, read_settings
+from headrace.sql.batch_query import examine_batch
+from headrace.sql.columns import Columns
+from headrace.sql.mistake import Mistake
+from headrace.sql.stream_query import absent, examine_stream
+
+# Columns that a changes reading has beside the contract's.
+CHANGES = ("op", "event_time", "appended_at")
+
+
+def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
+    """The project and every mistake in every file of it, in order of file and line. Never raises for a file.
+
+    A project whose headrace.yml is wrong is read with default settings, so that the mistakes of other files show too.
+    """
+    root = root.resolve()
+    problems: list[Problem] = []
+    try:
+        settings = read_settings(root / "headrace.yml")
+    except HeadraceError as error:
+        problems += error.problems
+        settings = Settings(name="unnamed")
+    project = read_folder(root, settings)
+    problems += project.problems
+    columns = _columns(project)
+    for job in _in_order(project.jobs):
+        if job.language != "sql":
+            columns[job.name] = None
+        elif job.kind == "batch":
+            found = examine_batch(job.text, {i.name: columns.get(i.name) for i in job.inputs})
+            problems += _placed(job, found.mistakes)
+            columns[job.name] = None if found.mistakes else found.outputs
+        else:
+            problems += _placed(job, examine_stream(job.text, {i.name: columns.get(i.name) for i in job.inputs}))
+            problems += _keys(job)
+    unique = dict.fromkeys(problems)
+    return project, tuple(sorted(unique, key=lambda p: _order(p, root)))
+
+
+def _columns(project: Project) -> dict[str, Columns]:
+    """The columns of everything a job can read, as far as the contracts say them."""
+    columns: dict[str, Columns] = {}
+    for name, table in project.tables.items():
+        columns[name] = table.contract.names
+        columns[f"{name}_changes"] = tuple(dict.fromkeys((*table.contract.names, *CHANGES)))
+        columns[f"{name}_history"] = None
+    return columns
+
+
+def _in_order(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs so that a view comes behind the views it reads. Circles were left out when the project was read."""
+    by_name = {j.name: j for j in jobs if j.kind == "batch"}
+    ordered: dict[str, Job] = {}
+
+    def add(job: Job) -> None:
+        if job.name not in ordered:
+            for item in job.inputs:
+                if item.name in by_name and job.kind == "batch" and item.name != job.name:
+                    add(by_name[item.name])
+            ordered.setdefault(job.name, job)
+
+    for job in jobs:
+        add(job)
+    return list(ordered.values())
+
+
+def _placed(job: Job, mistakes: Iterable[Mistake]) -> list[Problem]:
+    return [Problem(m.message, Place(job.path, m.line, m.column), m.hint) for m in mistakes]
+
+
+def _keys(job: Job) -> list[Problem]:
+    missing = absent(job.text, job.key)
+    if not missing:
+        return []
+    place = read_header(job.path, job.text, job.kind, []).places.get("key", Place(job.path, 1))
+    words = {w.strip("`,()") for w in job.text.split() if w.strip("`,()").isidentifier()}
+    near = did_you_mean(missing[0], words)
+    hint = near if near.startswith("did you mean") else "select it, or name other columns of the query"
+    return [Problem(f"key: the query gives no column {missing[0]!r}", place, hint)]
+
+
+def _order(problem: Problem, root: Path) -> tuple[bool, str, int, int]:
+    if not problem.place:
+        return False, "", 0, 0
+    path = problem.place.path
+    inside = path.is_relative_to(root)
+    return inside and path.parent != root, str(path), problem.place.line, problem.place.column
