@@ -7,12 +7,27 @@ from typing import Annotated
 import typer
 
 from headrace.cli.context import project
+from headrace.errors import HeadraceError
+
+PARTS = "bus, connect, postgres, source, source:NAME, flink, spark, airflow, landing, pulse"
 
 
 def command(
-    only: Annotated[str, typer.Option(metavar="PARTS", help="Only these, with commas: bus, connect, postgres, source, source:NAME, flink, spark, airflow, landing, pulse.")] = "",
+    only: Annotated[str, typer.Option(metavar="PARTS", help=f"Only these, with commas: {PARTS}.")] = "",
+    prepare: Annotated[
+        str, typer.Option(metavar="COMMAND", help="Run it when the databases are up, before connectors start.")
+    ] = "",
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=COMMAND", help="Keep it running beside the platform until `down`.")
+    ] = None,
 ) -> None:
     """Start every server on this machine that headrace.yml gives no other address for. Harmless when they run."""
     from headrace.local import platform
 
-    platform.up(project(), {part.strip() for part in only.split(",")} if only else None)
+    commands = {}
+    for entry in keep or []:
+        name, _, text = entry.partition("=")
+        if not name.isidentifier() or not text:
+            raise HeadraceError(f"--keep {entry!r} is not NAME=COMMAND", hint='--keep demo="python -m demo --forever"')
+        commands[name] = text
+    platform.up(project(), {part.strip() for part in only.split(",")} if only else None, prepare, commands)

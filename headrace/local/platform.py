@@ -14,18 +14,22 @@ from headrace.errors import HeadraceError, Problem
 from headrace.local import graph, install, ports, provision, secrets, supervise
 from headrace.local.progress import say, step
 from headrace.local.server import Server
-from headrace.local.servers import chosen, servers
+from headrace.local.servers import chosen, kept, servers
 from headrace.project import Project
 
 
-def up(project: Project, only: set[str] | None = None) -> None:
-    """Starts what isn't running yet, as far as needs allow in parallel, and brings topics, connectors and jobs in place.
+def up(
+    project: Project, only: set[str] | None = None, prepare: str = "", keep: dict[str, str] | None = None
+) -> None:
+    """Starts what isn't running, in parallel as far as needs allow, and brings topics, connectors and jobs in place.
 
-    `only` names parts (`bus`, `source`, `source:orders` …); None is all. Idempotent. A job or connector that fails is
+    `only` names parts (`bus`, `source`, `source:orders` …); None is all. `prepare` is a command to run before
+    connectors start, `keep` has commands to run beside the platform. Idempotent. A job or connector that fails is
     reported and stops nothing. Raises HeadraceError in the end when a server or a step of the set-up failed.
     """
     install.require()
     secrets.ensure(project)
+    kept.keep(project, keep or {})
     wanted = chosen(project, only)
     with _alone(project):
         restart = supervise.ensure(project, servers(project))
@@ -33,7 +37,7 @@ def up(project: Project, only: set[str] | None = None) -> None:
         states = supervise.states(project)
         ports.check([s for s in wanted if states[s.name]["statename"] not in supervise.RUNNING])
         steps = [graph.Step(s.name, lambda s=s: _start(project, s), (*s.needs, *provision.before(s))) for s in wanted]
-        outcomes = graph.run(steps + provision.steps(project, wanted))
+        outcomes = graph.run(steps + provision.steps(project, wanted, prepare))
     problems = []
     for name, outcome in outcomes.items():
         if outcome.held_up:
@@ -46,10 +50,18 @@ def up(project: Project, only: set[str] | None = None) -> None:
         raise HeadraceError(*problems)
 
 
-def down(project: Project) -> None:
-    """Stops stream jobs with a savepoint, then exactly the servers of this project; returns when they are gone."""
+def down(project: Project, only: set[str] | None = None) -> None:
+    """Stops stream jobs with a savepoint, then exactly the servers of this project; returns when they are gone.
+
+    With `only`, stops just these parts and leaves jobs alone.
+    """
     if not supervise.alive(project):
         supervise.shutdown(project)  # ends what a killed supervisor may have left
+        return
+    if only:
+        for server in chosen(project, only):
+            with step(f"{server.name} is stopped"):
+                supervise.stop(project, server.name)
         return
     with _alone(project):
         states = {name for name, info in supervise.states(project).items() if info["statename"] in supervise.RUNNING}
@@ -61,6 +73,7 @@ def down(project: Project) -> None:
             steps = [graph.Step(s.name, lambda s=s: supervise.stop(project, s.name), tuple(o.name for o in known if s.name in o.needs)) for s in known]
             graph.run(steps)
             supervise.shutdown(project)
+        kept.forget(project)
 
 
 def status(project: Project) -> list[dict[str, object]]:

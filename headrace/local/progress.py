@@ -1,7 +1,8 @@
-"""Progress lines: what is being done, what is done, and how long it took. Safe to use from several threads."""
+"""Progress lines: what is done and how long it took. Safe to use from several threads."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -9,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.Lock()
-_started = time.monotonic()
+# `make run` is several processes: they count from the same moment.
+_started = float(os.environ.get("HEADRACE_STARTED") or time.time())
 
 
 def say(text: str) -> None:
@@ -19,9 +21,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
-    """Prints '[  12 s] what (3.1 s)' when the block is through: seconds since the start, and of the block. Silent when it fails."""
-    begun = time.monotonic()
+def step(what: str, began: float = 0.0) -> Iterator[None]:
+    """Prints '[  12 s] what (3.1 s)' after the block: seconds since the start, and of the block. Silent when it fails."""
+    began = began or time.monotonic()
     yield
-    now = time.monotonic()
-    say(f"[{now - _started:4.0f} s] {what} ({now - begun:.1f} s)")
+    say(f"[{time.time() - _started:4.0f} s] {what} ({time.monotonic() - began:.1f} s)")

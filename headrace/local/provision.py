@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import time
+
 from headrace.errors import HeadraceError
 from headrace.local.graph import Step
 from headrace.local.progress import say, step
 from headrace.local.server import Server
 from headrace.project import Project
+
+FLINK = ("flink-jobmanager", "flink-taskmanager", "flink-gateway")
+ARRIVAL_SECONDS = 60.0  # how long `up` looks for the first landed rows; there may be none to land
 
 
 def before(server: Server) -> tuple[str, ...]:
@@ -14,93 +21,110 @@ def before(server: Server) -> tuple[str, ...]:
     return {"landing": ("topics",), "pulse": ("topics", "schema"), "airflow-api": ("schema",)}.get(server.name, ())
 
 
-def steps(project: Project, servers: list[Server]) -> list[Step]:
-    """The set-up steps that these servers make possible. Parts with an address of their own count as there."""
+def steps(project: Project, servers: list[Server], prepare: str = "") -> list[Step]:
+    """The set-up steps that these servers make possible. Parts with an address of their own count as there.
+
+    `prepare` is a command that runs when the databases and the topics are there and before connectors take their
+    snapshots: it may make tables and history.
+    """
     names, settings = {s.name for s in servers}, project.settings
     bus = "bus" in names or bool(settings.bus)
     connect = "connect" in names or bool(settings.connect)
     serving = "postgres" in names or bool(settings.serving)
-    flink = {"flink-jobmanager", "flink-taskmanager", "flink-gateway"}
+    sources = tuple(name for name in names if name.startswith("source-"))
+    jobs = [job for job in project.jobs if job.kind == "stream"]
     found = []
     if serving:
         found.append(Step("schema", lambda: _schema(project), ("postgres",)))
     if bus:
         found.append(Step("topics", lambda: _topics(project), ("bus",)))
+    if prepare:
+        found.append(Step("prepare", lambda: _prepare(project, prepare), ("topics", *sources)))
     if connect and bus and any(s.mode == "cdc" for s in project.sources):
-        sources = tuple(name for name in names if name.startswith("source-"))
-        found.append(Step("connectors", lambda: _connectors(project), ("topics", "connect", *sources)))
-    if (flink <= names or settings.flink) and bus and serving and _streams(project):
-        found.append(Step("stream jobs", lambda: _jobs(project), ("schema", "topics", *flink)))
+        found.append(Step("connectors", lambda: _connectors(project), ("prepare", "topics", "connect", *sources)))
+    if "landing" in names and project.tables:
+        found.append(Step("first rows", lambda: _first_rows(project), ("connectors", "landing")))
+    if (set(FLINK) <= names or settings.flink) and bus and serving and jobs:
+        found.append(Step("stream jobs", lambda: _jobs(project, jobs), ("schema", "topics", *FLINK)))
     return found
 
 
 def stop_jobs(project: Project) -> None:
     """Stops every stream job with a savepoint; one that can't be stopped so is named, and its last checkpoint stays."""
-    if not (ensure := _room("stream.ensure")):
-        return
-    for job in _streams(project):
-        try:
+    from headrace.stream import ensure
+
+    for job in [job for job in project.jobs if job.kind == "stream"]:
+        with _reported(f"stream job {job.name} could not be stopped with a savepoint"):
             with step(f"stream job {job.name} stopped with a savepoint"):
                 ensure.stop(project, job)
-        except Exception as error:  # noqa: BLE001 - the others are stopped all the same
-            _report(f"stream job {job.name} could not be stopped with a savepoint", error)
-
-
-def _streams(project: Project) -> list:  # type: ignore[type-arg]
-    return [job for job in project.jobs if job.kind == "stream"]
 
 
 def _schema(project: Project) -> None:
-    if not (schema := _room("serve.schema")):
-        return
-    with step("serving schema"):
+    from headrace.serve import schema
+
+    with step("serving schema is there"):
         schema.ensure(project)
 
 
 def _topics(project: Project) -> None:
-    if not (topics := _room("ingest.topics")):
-        return
-    with step("topics"):
+    from headrace.ingest import topics
+
+    with step("topics are there"):
         topics.ensure(project)
 
 
+def _prepare(project: Project, command: str) -> None:
+    with step(f"prepared: {command}"):
+        done = subprocess.run(shlex.split(command), cwd=project.root, check=False)
+    if done.returncode:
+        raise HeadraceError(f"the command before the connectors failed with {done.returncode}: {command}")
+
+
 def _connectors(project: Project) -> None:
-    if not (connectors := _room("ingest.connectors")):
-        return
-    try:
-        with step("connectors"):
+    from headrace.ingest import connectors
+
+    with _reported("connectors"):
+        with step("connectors are registered"):
             states = connectors.ensure(project)
-    except HeadraceError as error:
-        _report("connectors", error)
-        return
-    for state in states or []:
-        if state.get("error"):
-            say(f"  source {state['source']}: {state['error']}\n  hint: headrace logs connect")
+        for state in states or []:
+            if state.get("error"):
+                say(f"  source {state['source']}: {state['error']}\n  hint: headrace logs connect")
 
 
-def _jobs(project: Project) -> None:
-    if not (ensure := _room("stream.ensure")):
-        return
-    for job in _streams(project):
-        try:
-            with step(f"stream job {job.name}"):
+def _first_rows(project: Project) -> None:
+    from headrace.lake import landing
+
+    began = time.monotonic()
+    while time.monotonic() < began + ARRIVAL_SECONDS:
+        landed = [name for name in project.tables if any(landing.positions(project, name).values())]
+        if landed:
+            with step(f"first rows have landed: {', '.join(sorted(landed))}", began):
+                return
+        time.sleep(0.5)
+
+
+def _jobs(project: Project, jobs: list) -> None:  # type: ignore[type-arg]
+    from headrace.stream import ensure
+
+    for job in jobs:
+        with _reported(f"stream job {job.name} does not run"):
+            with step(f"stream job {job.name} runs"):
                 ensure.ensure(project, job)
-        except Exception as error:  # noqa: BLE001 - a job that can't run must not keep the others from it
-            _report(f"stream job {job.name} does not run", error)
 
 
-def _report(what: str, error: Exception) -> None:
-    if isinstance(error, HeadraceError):
-        say("\n".join([f"  {what}:", *(problem.render() for problem in error.problems)]))
-    else:
-        say(f"  {what}: {type(error).__name__}: {error}")
+class _reported:
+    """Reports an error of the block instead of raising it: the other jobs and sources must go on."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, HeadraceError):
+            say("\n".join([f"  {self.what}:", *(problem.render() for problem in error.problems)]))
+        elif isinstance(error, Exception):
+            say(f"  {self.what}: {type(error).__name__}: {error}")
+        return isinstance(error, Exception)
 
 
-def _room(name: str):  # noqa: ANN202 - a module, or None while that room is being built
-    from importlib import import_module
-
-    try:
-        return import_module(f"headrace.{name}")
-    except ImportError as error:
-        say(f"  {name} is not there yet: {error}")
-        return None

@@ -93,8 +93,10 @@ def variables(project: Project) -> dict[str, str]:
         "API_AUTH__JWT_LEEWAY": 30,
         "LOGGING__BASE_LOG_FOLDER": project.state / "logs" / "airflow",
         "LOGGING__WORKER_LOG_SERVER_PORT": a.port("airflow-worker-log"),
-        "DAG_PROCESSOR__REFRESH_INTERVAL": 10,
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 10,
+        "CORE__DAGBAG_IMPORT_ERROR_TRACEBACKS": False,  # the banner shows file:line, caret and hint, not our stack
+        "DAG_PROCESSOR__REFRESH_INTERVAL": 30,
+        # The pulse touches dags/ when a file of the project changes, so this is only for when there is no pulse.
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
         "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": 120,
         "SCHEDULER__ENABLE_HEALTH_CHECK": False,
         "SCHEDULER__USE_JOB_SCHEDULE": True,

@@ -1,0 +1,53 @@
+"""`headrace status`: the servers, and how far the data has come."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from headrace.cli.context import Format, project, show
+
+NEEDED = {"bus", "connect", "landing", "postgres"}  # without them nobody can say how far the data has come
+
+
+def command(
+    format: Annotated[Format, typer.Option(help="json: one object with `servers`, `flow` and `caught_up`.")] = Format.table,
+    servers: Annotated[bool, typer.Option("--servers", help="Only the servers; quick, and writes no markers.")] = False,
+) -> None:
+    """Show each server, then each table, view and alert: how many positions behind the sources it is (0: caught up)."""
+    from headrace.local import platform
+
+    here = project()
+    rows = platform.status(here)
+    running = {str(r["server"]) for r in rows if r["state"] in {"running", "external"}}
+    known = {str(r["server"]) for r in rows}
+    flow: list[dict[str, object]] = []
+    if not servers and NEEDED & known <= running:
+        from headrace.audit.flow import flow as measured
+
+        flow = measured(here)
+    caught_up = bool(flow) and not any(row["behind"] for row in flow)
+    if format is Format.json:
+        print(json.dumps({"servers": rows, "flow": flow, "caught_up": caught_up}, default=str, indent=2))
+        return
+    show([row | {"uptime": _duration(row["uptime"]), "memory": _megabytes(row["memory"])} for row in rows], format)
+    if flow:
+        print()
+        show(flow, format)
+        print("\neverything is caught up" if caught_up else "\nnot everything is caught up: `headrace wait` waits for it")
+    elif not servers:
+        print(f"\nnot running: {', '.join(sorted(NEEDED & known - running))}; `headrace up` starts what is missing")
+
+
+def _duration(seconds: object) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(str(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _megabytes(number: object) -> str:
+    return "" if number is None else f"{number} MB"
