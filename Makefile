@@ -1,0 +1,55 @@
+# Headrace. `make run` starts the example company, `make test` runs every test, `make stop` stops what `make run` started.
+
+HEADRACE := .venv/bin/headrace
+PYTHON   := .venv/bin/python
+# Orders a second of the example's generator; one order is some 20 changes.
+RATE     ?= 2
+export HEADRACE_STARTED := $(shell date +%s)
+
+.PHONY: help setup run stop test unit engine e2e lint bench dashboards clean
+
+help:
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: ## environments, jars and servers; quick when they are there
+	@sh headrace/local/bootstrap.sh
+
+run: setup ## all set-up, then the example company runs; ends with views, alerts and addresses, and stays up
+	@$(HEADRACE) up --prepare "$(PYTHON) -m demo --prepare" --keep demo="$(PYTHON) -m demo --forever --rate $(RATE)"
+	@$(PYTHON) -m headrace.local.welcome
+
+stop: ## stop what `make run` started; data stays
+	@test ! -x $(HEADRACE) || $(HEADRACE) down
+
+# Tests work in a folder and on ports of their own, so that a running `make run` is not touched.
+define tests
+	@folder=$$(mktemp -d "$${TMPDIR:-/tmp}/headrace-tests-XXXXXX"); \
+	trap '$(PYTHON) -m headrace.local.sweep "$$folder"; rm -rf "$$folder"' EXIT; trap 'exit 130' INT TERM; \
+	HEADRACE_TESTS_FOLDER="$$folder" $(PYTHON) -m pytest -q --durations=15 $(1)
+endef
+
+test: setup lint ## all set-up, then every test; stops what it started
+	$(call tests,tests)
+
+unit: setup ## tests without an engine
+	$(call tests,tests/unit)
+
+engine: setup ## tests with one real engine
+	$(call tests,tests/engine)
+
+e2e: setup ## tests of the whole platform
+	$(call tests,tests/e2e)
+
+lint: setup ## style and types
+	@.venv/bin/ruff check -q .
+	@.venv/bin/pyright -p . >/dev/null || .venv/bin/pyright -p .
+
+bench: setup ## ratios against peers in the same run
+	@for file in benchmarks/[a-z]*.py; do $(PYTHON) "$$file" || exit 1; done
+
+dashboards: setup ## Superset with the example's dashboard
+	@sh headrace/local/bootstrap.sh dashboards
+	@$(PYTHON) -m headrace.local.dashboards
+
+clean: stop ## remove the example's data and logs; environments and jars stay
+	@rm -rf .headrace lake/data
