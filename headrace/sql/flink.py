@@ -137,7 +137,10 @@ def valid_value(column: Column, text: str) -> str:
 
 
 def _interval(seconds: float) -> str:
-    return f"INTERVAL '{seconds:.3f}' SECOND({len(str(int(seconds)))}, 3)"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    days, hours = divmod(hours, 24)
+    return f"INTERVAL '{days} {hours:02}:{minutes:02}:{rest:06.3f}' DAY TO SECOND(3)"
 
 
 def name(identifier: str) -> str:

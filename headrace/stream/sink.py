@@ -36,6 +36,7 @@ _TYPES = {
     "MULTISET": "jsonb",
 }
 _BASE = re.compile(r"\w+")
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")  # the JDBC connector doesn't quote names
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ResultColumn:
     @property
     def postgres(self) -> str:
         if self.base == "DECIMAL":
-            return self.flink.split(" *")[0].split(" NOT")[0].replace("DECIMAL", "numeric")
+            return self.flink.split(" *")[0].split(" NOT")[0].replace("DECIMAL", "numeric").replace(" ", "")
         return _TYPES[self.base]
 
     @property
@@ -97,12 +98,11 @@ class Sink:
             "url": serving + ("&" if "?" in serving else "?") + "stringtype=unspecified&reWriteBatchedInserts=true",
             "username": user,
             "password": password,
-            "table-name": f"{SCHEMA}.{quoted(self.job)}",
+            "table-name": f"{SCHEMA}.{self.job}",
             "sink.buffer-flush.interval": FLUSH,
             "sink.buffer-flush.max-rows": ROWS,
         }
-        # The connector doesn't quote names, so they carry their quotes: a column may be called "order" or "Total".
-        return self._table("headrace_postgres", {quoted(n): t for n, t in types.items()}, [quoted(k) for k in self.key], options)
+        return self._table("headrace_postgres", types, list(self.key), options)
 
     def _kafka(self, bus: str) -> str:
         types = {c.name: _topic_type(c) for c in self.columns} | {n: "STRING" for n in self._constants()}
@@ -147,6 +147,10 @@ def sink_of(job: Job, described: list[tuple[str, str]]) -> Sink:
         if key not in names:
             raise HeadraceError(f"the key {key!r} is no column of the result", place=header, hint=did_you_mean(key, names))
     for column in columns:
+        if not _PLAIN.fullmatch(column.name):
+            expression = column.name.startswith("EXPR$")
+            message = "a column of the result has no name" if expression else f"no alert table can have a column {column.name!r}"
+            raise HeadraceError(message, place=Place(job.path, 1), hint="… AS a_name      (lower case letters, digits and _)")
         if column.base != "DECIMAL" and column.base not in _TYPES:
             raise HeadraceError(f"column {column.name!r} is of type {column.flink}, which no alert table can hold", place=Place(job.path, 1), hint="CAST it to a type that PostgreSQL has")
     return Sink(job.name, job.topic, columns, job.key, job.options.get("severity", "info"))

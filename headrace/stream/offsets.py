@@ -1,0 +1,53 @@
+"""The offsets a stream job's checkpoints have committed to the bus: where it is, and where it would go on without state."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from headrace.errors import HeadraceError
+from headrace.project import Job, Project
+from headrace.stream.plan import group
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+_SECONDS = 20.0
+
+
+@lru_cache(maxsize=4)
+def _admin(bus: str) -> AdminClient:
+    from confluent_kafka.admin import AdminClient
+
+    return AdminClient({"bootstrap.servers": bus, "log_level": 3})
+
+
+def committed(project: Project, job: Job) -> dict[tuple[str, int], int]:
+    """(topic, partition) → the next offset that the job's last completed checkpoint does not cover."""
+    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+
+    try:
+        found = _admin(project.addresses.bus).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group(job))], request_timeout=_SECONDS)
+        result = found[group(job)].result()
+    except KafkaException as error:
+        raise HeadraceError(f"the bus does not tell how far {job.name} is: {error.args[0].str()}", hint="headrace status") from error
+    return {(t.topic, t.partition): t.offset for t in result.topic_partitions if t.offset >= 0 and not t.error}
+
+
+def forget(project: Project, job: Job) -> None:
+    """Removes the committed offsets, so that the job without state begins at the beginning. The job must not run."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    not_yet = {KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR}
+    end = time.monotonic() + _SECONDS
+    while True:
+        try:
+            return _admin(project.addresses.bus).delete_consumer_groups([group(job)], request_timeout=_SECONDS)[group(job)].result()
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.GROUP_ID_NOT_FOUND:
+                return None
+            if code not in not_yet or time.monotonic() > end:
+                raise HeadraceError(f"the bus keeps the offsets of {job.name}: {error.args[0].str()}") from error
+            time.sleep(0.2)  # a bus that has just started is still reading its own topics
