@@ -1,4 +1,4 @@
-"""`python -m demo --orders N --rate R --seed S`: orders are placed, paid, cooked, delivered and rated; then it says so."""
+"""`python -m demo --orders N --rate R --seed S`: orders are placed, paid, cooked, delivered, rated; it says so."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _say(format: str, spent: dict[str, float], counts) -> None:
         return
     if "orders" in spent:
         print(
-            f"{spent['orders']:,} orders placed in {spent['placing_seconds']} s, the last step after {spent['seconds']} s, "
-            f"{spent['on_the_road']} still on the road; "
+            f"{spent['orders']:,} orders placed in {spent['placing_seconds']} s, "
+            f"the last step after {spent['seconds']} s, {spent['on_the_road']} still on the road; "
             f"{spent['changes']:,} changes, {spent['changes_per_second']:,} a second"
         )
     for line in counts.lines():
