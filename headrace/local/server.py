@@ -38,6 +38,7 @@ class Server:
     stop_signal: str = "TERM"
     stop_patience: int = 20  # seconds until it is killed
     stop_group: bool = True  # whether the stop signal goes to its children too
+    kept: bool = False  # a command of the user's, not a part of the platform
     prepare: Callable[[], None] = nothing
     provision: Callable[[], None] = nothing
 

@@ -23,7 +23,7 @@ def servers(project: Project) -> list[Server]:
     passwords = folder / "passwords.json"
     files = {passwords: json.dumps({USER: project.addresses.secret("HEADRACE_AIRFLOW_PASSWORD")})}
     run = (str(python), "-m", "headrace.local.airflow")
-    shared = {"part": "airflow", "environment": settings, "files": files, "folder": folder, "nice": NICE, "patience": 240, "stop_patience": 30}
+    shared = {"part": "airflow", "environment": settings, "files": files, "folder": folder, "nice": NICE, "patience": 240}
     port = str(project.addresses.port("airflow"))
     return [
         Server(
@@ -33,6 +33,7 @@ def servers(project: Project) -> list[Server]:
             needs=("postgres",),
             address=address,
             memory="0.5 GB",
+            stop_patience=4,  # it would wait for open pages; it has no state to lose
             prepare=lambda: migrate(project),
             ready=lambda: probe.airflow(address, "metadatabase"),
             **shared,  # type: ignore[arg-type]

@@ -30,6 +30,7 @@ def servers(project: Project) -> list[Server]:
             environment={"PYTHONUNBUFFERED": "1"},
             folder=project.root,
             nice=NICE,
+            kept=True,
             needs=("prepare", "connectors"),
             ready=nothing,
             stop_patience=15,
