@@ -1,6 +1,8 @@
-"""`headrace work`: the parts of Headrace that run all the time. Supervisor starts them; by hand they end with Ctrl-C."""
+"""`headrace work`: the parts of Headrace that run all the time, started by supervisor; by hand, Ctrl-C ends them."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -24,3 +26,15 @@ def pulse() -> None:
     from headrace.orchestrate import pulse as orchestrate
 
     orchestrate.main(project())
+
+
+@app.command("dead-job")
+def dead_job(
+    job: Annotated[str, typer.Argument(help="The batch view, or the source that is pulled.")],
+    kind: Annotated[str, typer.Option(help="batch or source")],
+    error: Annotated[str, typer.Option(help="What the last try said.")],
+) -> None:
+    """Record that a job failed for good. Airflow calls this once, after the last try."""
+    from headrace.serve import ops
+
+    ops.dead(project(), job, kind, error)

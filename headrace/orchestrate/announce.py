@@ -43,9 +43,9 @@ class Announcer:
     def take(self, project: Project) -> None:
         """Goes on with the project as its files are now."""
         self.project = project
-        self.views = due.views(project)
         self.airflow = Airflow(project)
         self.lake = Lake(project)
+        self.views = self.lake.views()
         self._look_at = self._ask_at = 0.0
 
     def beat(self) -> None:
@@ -79,15 +79,13 @@ class Announcer:
             self.parts.log(f"{name} is due: {', '.join(f'{i} +{n}' if n else i for i, n in one.reasons.items())}")
 
     def _due(self, views: dict[str, due.View]) -> dict[str, Due]:
-        covered = {n: self.lake.covered(n) for n in {n for v in views.values() for n in (v.name, *v.views)}}
+        covered = self.lake.covered({n for v in views.values() for n in (v.name, *v.views)})
         landed = {t: self._landed(t) for t in {t for v in views.values() for t in v.tables}}
-        # A table that can't be read holds back the views on it and no others.
-        known = {t: positions for t, positions in landed.items() if positions is not None}
-        readable = [v for v in views.values() if known.keys() >= set(v.tables)]
-        return {v.name: one for v in readable if (one := due.due(v, known, covered))}
+        return {n: one for n, v in views.items() if (one := due.due(v, landed, covered))}
 
-    def _landed(self, table: str) -> dict[int, int] | None:
-        return self.parts.attempt(f"landing table {table}", lambda: self.lake.landed(table))
+    def _landed(self, table: str) -> dict[int, int]:
+        # A table that can't be read has nothing new; the views on other tables go on.
+        return self.parts.attempt(f"landing table {table}", lambda: self.lake.landed(table)) or {}
 
     def _last(self, view: str) -> datetime:
         return self._announced[view].at if view in self._announced else datetime.min.replace(tzinfo=UTC)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from headrace.project import Project
+from headrace.project import Job, Project
 from headrace.project.job import ON_NEW_DATA
 
 Positions = dict[str, dict[int, int]]  # table → partition → next offset
 FIRST = "first run"
+CHANGED = "its file was changed"
 
 
 @dataclass(frozen=True)
 class View:
-    """A view that runs on new data: the tables and the views its text names, and the text's fingerprint."""
+    """A view that runs on new data: the tables and the views its text names, and the text's version."""
 
     name: str
     tables: tuple[str, ...]
     views: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """What readers see of a view: the positions it covers and the version of the text it was made with."""
+
+    positions: Positions
     version: str
 
 
@@ -31,38 +42,36 @@ class Due:
     seen: str
 
 
-def views(project: Project) -> dict[str, View]:
-    """The views on new data, by name."""
+def views(project: Project, version: Callable[[Project, Job], str]) -> dict[str, View]:
+    """The views on new data, by name; `version` is headrace.batch's fingerprint of a job."""
     found = {}
     for job in project.jobs:
         if job.kind == "batch" and job.schedule == ON_NEW_DATA:
             tables = tuple(sorted({i.table for i in job.inputs if i.table in project.tables}))
             others = tuple(sorted({i.name for i in job.inputs if i.table not in project.tables}))
-            found[job.name] = View(job.name, tables, others, sha256(job.text.encode()).hexdigest()[:12])
+            found[job.name] = View(job.name, tables, others, version(project, job))
     return found
 
 
-def due(view: View, landed: Positions, covered: dict[str, Positions | None]) -> Due | None:
+def due(view: View, landed: Positions, covered: Mapping[str, Published | None]) -> Due | None:
     """What the view has not covered yet of its tables' landed data and of its upstream views' data; None if nothing.
 
     `landed` counts up to the last row that is data: markers alone make nothing due. A view never published is due as
-    soon as the views it reads are there.
+    soon as the views it reads are there, and a view whose file was changed is due.
     """
-    upstream = {name: covered.get(name) for name in view.views}
-    if any(positions is None for positions in upstream.values()):
+    upstream = {name: one.positions for name in view.views if (one := covered.get(name))}
+    if len(upstream) < len(view.views):
         return None
     own = covered.get(view.name)
-    reasons: dict[str, int] = {} if own is not None else {FIRST: 0}
-    for table in view.tables:
-        reasons |= _short(table, landed.get(table, {}), (own or {}).get(table, {}))
-    for name, positions in upstream.items():
-        behind = [_short(name, reached, (own or {}).get(table, {})) for table, reached in (positions or {}).items()]
-        total = sum(short.get(name, 0) for short in behind)
-        reasons |= {name: total} if total else {}
+    mine = own.positions if own else {}
+    reasons = {FIRST: 0} if own is None else {CHANGED: 0} if own.version != view.version else {}
+    reasons |= {t: _short(landed.get(t, {}), mine.get(t, {})) for t in view.tables}
+    reasons |= {n: sum(_short(there, mine.get(t, {})) for t, there in p.items()) for n, p in upstream.items()}
+    reasons = {name: short for name, short in reasons.items() if short or name in {FIRST, CHANGED}}
     if not reasons:
         return None
-    seen = repr((view.version, sorted((t, sorted(landed.get(t, {}).items())) for t in view.tables), _plain(upstream)))
-    return Due(view.name, reasons, sha256(seen.encode()).hexdigest()[:16])
+    state = (view.version, {t: landed.get(t, {}) for t in view.tables}, upstream)
+    return Due(view.name, reasons, sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16])
 
 
 def hold_back(found: dict[str, Due], busy: set[str], known: dict[str, View]) -> dict[str, Due]:
@@ -82,12 +91,5 @@ def _above(name: str, known: dict[str, View]) -> set[str]:
     return found
 
 
-def _short(name: str, there: dict[int, int], reached: dict[int, int]) -> dict[str, int]:
-    behind = sum(max(0, position - reached.get(partition, 0)) for partition, position in there.items())
-    return {name: behind} if behind else {}
-
-
-def _plain(positions: dict[str, Positions | None]) -> list[object]:
-    return sorted(
-        (name, sorted((t, sorted(p.items())) for t, p in (one or {}).items())) for name, one in positions.items()
-    )
+def _short(there: dict[int, int], reached: dict[int, int]) -> int:
+    return sum(max(0, position - reached.get(partition, 0)) for partition, position in there.items())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from headrace.orchestrate.due import Positions
+from headrace.orchestrate import due
+from headrace.orchestrate.due import Published, View
 from headrace.project import Project
 
 REMOTE = 10.0  # seconds between two looks at a lake that is no local folder
@@ -22,11 +23,25 @@ class Lake:
         """Whether a table's log has grown since its positions were asked for last."""
         return any(t not in self._known or self._known[t][0] != self._stamp(t) for t in tables)
 
-    def covered(self, view: str) -> Positions | None:
-        """Table → partition → next offset that the published view covers; None when it was never published."""
-        from headrace.batch import run
+    def views(self) -> dict[str, View]:
+        """The views that run on new data."""
+        from headrace.batch.run import code_version
 
-        return run.positions(self.project, view)
+        return due.views(self.project, code_version)
+
+    def covered(self, names: set[str]) -> dict[str, Published | None]:
+        """What readers see of each view; None for one that was never published."""
+        import psycopg
+
+        from headrace.serve import ops
+        from headrace.serve.database import connect
+
+        with connect(self.project) as connection:
+            try:
+                found = {name: ops.published(connection, name) for name in names}
+            except psycopg.errors.UndefinedTable:  # nothing was ever published here
+                return dict.fromkeys(names)
+        return {n: Published(one.positions, one.code_version) if one else None for n, one in found.items()}
 
     def landed(self, table: str) -> dict[int, int]:
         """Partition → the offset after the last landed row that is data."""

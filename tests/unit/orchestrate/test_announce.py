@@ -9,6 +9,7 @@ import pytest
 from headrace.orchestrate import announce
 from headrace.orchestrate.announce import Announcer
 from headrace.orchestrate.client import View
+from headrace.orchestrate.due import Published
 from headrace.orchestrate.watch import Parts
 
 
@@ -37,8 +38,9 @@ class World:
     def landed(self, table: str) -> dict[int, int]:
         return self.data[table]
 
-    def covered(self, view: str) -> dict | None:
-        return self.covers[view]
+    def covered(self, names: set[str]) -> dict[str, Published | None]:
+        found = {n: self.covers[n] for n in names}
+        return {n: None if p is None else Published(p, self.versions[n]) for n, p in found.items()}
 
     def views(self, wanted: object, since: datetime) -> dict[str, View]:
         self.asked += 1
@@ -64,6 +66,7 @@ def world(monkeypatch) -> World:
 @pytest.fixture
 def announcer(clinic, world) -> Announcer:
     announcer = Announcer(clinic(), Parts(lambda text: None))
+    world.versions = {name: view.version for name, view in announcer.views.items()}
     announcer.airflow = announcer.lake = world
     return announcer
 

@@ -1,8 +1,26 @@
-"""Which views are due follows from positions alone."""
+"""Which views are due follows from positions and versions alone."""
 
-from headrace.orchestrate.due import FIRST, due, hold_back, views
+from headrace.orchestrate import due as module
+from headrace.orchestrate.due import CHANGED, FIRST, Published, hold_back
 
 NOTHING = {"visits": {}, "beds": {}}
+
+
+def views(project):
+    return module.views(project, lambda project, job: job.text)
+
+
+def due(view, landed, covered):
+    """`covered` as positions; the published version is the view's own unless it says another."""
+    made = {n: p if p is None or isinstance(p, Published) else Published(p, view.version) for n, p in covered.items()}
+    return module.due(view, landed, made)
+
+
+def test_a_view_whose_file_was_changed_is_due(clinic):
+    view = views(clinic())["visits_per_bed"]
+    found = due(view, {"visits": {0: 5}}, {"visits_per_bed": Published({"visits": {0: 5}}, "the text before")})
+    assert found is not None
+    assert found.reasons == {CHANGED: 0}
 
 
 def test_a_view_is_due_when_more_is_landed_than_it_covers(clinic):
