@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 MARKER = "headrace-marker"
+QUIET = "quiet-"  # starts the id of markers that nobody waits for
 EPOCH = "headrace-epoch"
 ORIGIN = "headrace-origin"
 ERROR = "headrace-error"  # set by a pull on a line that it could not read

@@ -8,19 +8,22 @@ member that lost its partition cannot append a range a second time, whether its 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from headrace.errors import HeadraceError
 from headrace.lake import paths, rows
 from headrace.project import Project
 
 TOPIC_ID = "headrace.topicId"
+PARTITIONS = "headrace.partitions"  # of the topic, so that positions are found without asking the bus
+_DATA = ":data"  # a second position per partition: markers left out
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 
 
@@ -28,14 +31,24 @@ class Stale(Exception):
     """Somebody else has moved the table's position: discard the batch, seek to the stored position, never retry."""
 
 
-def open_landing(project: Project, table: str, topic_id: str) -> DeltaTable:
+def open_landing(project: Project, table: str, topic_id: str, partitions: int) -> DeltaTable:
     """The landing table of a topic, created when missing. Raises HeadraceError when it belongs to another topic id."""
-    return _open(paths.landing(project, table), rows.LANDING, rows.STATISTICS, topic_id, table)
+    properties = {TOPIC_ID: topic_id, PARTITIONS: str(partitions)}
+    address = paths.landing(project, table)
+    handle = _open(address, rows.LANDING, rows.STATISTICS, properties)
+    known = handle.metadata().configuration
+    if known.get(TOPIC_ID) != topic_id:
+        message = f"table {table!r} was landed from another topic (id {known.get(TOPIC_ID)}, now {topic_id})"
+        hint = f"the topic was deleted and made anew. Landed rows are safe: move {address} away to land the new topic"
+        raise HeadraceError(message, hint=hint)
+    if int(known.get(PARTITIONS, "0")) < partitions:
+        handle.alter.set_table_properties({PARTITIONS: str(partitions)}, raise_if_not_exists=False)
+    return handle
 
 
 def open_quarantine(project: Project, table: str) -> DeltaTable:
-    """The quarantine of a table, created when missing."""
-    return _open(paths.quarantine(project, table), rows.QUARANTINE, rows.QUARANTINE_STATISTICS, "", table)
+    """The quarantine of a table, created when missing. One may hold rows of several topics (paths.UNKNOWN does)."""
+    return _open(paths.quarantine(project, table), rows.QUARANTINE, rows.QUARANTINE_STATISTICS, {})
 
 
 def stored(handle: DeltaTable, topic_id: str, partition: int) -> int:
@@ -57,13 +70,13 @@ def append(handle: DeltaTable, data: pa.Table, topic_id: str, moves: Mapping[int
 
     `moves` is partition → (offset the batch starts at, next offset after it). Raises Stale, with nothing written, when
     the stored position of a partition is not the batch's start or when somebody else commits meanwhile. Exactly once:
-    whoever sees Stale reads `stored` again from a refreshed handle and reads the topic from there.
+    whoever sees Stale opens the table again and reads the topic from the position `stored` there.
     """
     for partition, (start, _) in moves.items():
         found = stored(handle, topic_id, partition)
         if found != start:
             raise Stale(f"partition {partition}: the batch starts at {start}, the table stands at {found}")
-    _commit(handle, data, topic_id, {p: after for p, (_, after) in moves.items()})
+    _commit(handle, data, {_app(topic_id, p): after for p, (_, after) in moves.items()} | _after_data(data, topic_id))
 
 
 def append_quarantine(handle: DeltaTable, data: pa.Table, topic_id: str, nexts: Mapping[int, int]) -> int:
@@ -72,43 +85,31 @@ def append_quarantine(handle: DeltaTable, data: pa.Table, topic_id: str, nexts: 
     A batch that is read again after a crash finds its positions stored here and appends nothing twice. Raises Stale when
     somebody else commits meanwhile.
     """
-    known = {p: handle.transaction_version(_app(topic_id, p)) or 0 for p in nexts}
+    known = {p: rejected(handle, topic_id, p) for p in nexts}
     for partition, at in known.items():
         here = pc.and_(pc.equal(data["partition"], partition), pc.less(data["offset"], at))
         data = data.filter(pc.invert(here))
     if data.num_rows:
-        _commit(handle, data, topic_id, {p: max(at, known[p]) for p, at in nexts.items()})
+        _commit(handle, data, {_app(topic_id, p): max(at, known[p]) for p, at in nexts.items()})
     return data.num_rows
 
 
-def refresh(handle: DeltaTable) -> None:
-    """Lets the handle see what others have committed."""
-    handle.update_incremental()
+def rejected(handle: DeltaTable, topic_id: str, partition: int) -> int:
+    """The offset after the last batch of the partition that had something to reject; 0 when none had."""
+    return handle.transaction_version(_app(topic_id, partition)) or 0
 
 
 def positions(project: Project, table: str) -> dict[int, int]:
-    """Partition → next offset landed; partitions that never landed anything are absent, and all are when nothing landed.
+    """Partition → next offset landed; 0 for one that never landed anything, {} when the table was never landed.
 
-    Everything below a position is either in landing or in quarantine.
+    Everything below a position is in landing or in quarantine.
     """
-    try:
-        handle = DeltaTable(paths.landing(project, table))
-    except TableNotFoundError:
-        return {}
-    topic_id = handle.metadata().configuration.get(TOPIC_ID, "")
-    found: dict[int, int] = {}
-    for partition in count():
-        version = handle.transaction_version(_app(topic_id, partition))
-        if version is not None:
-            found[partition] = version
-        elif partition > max(found, default=-1) + 64:  # partitions may start out of order, but not that far apart
-            return found
-    raise AssertionError
+    return _versions(project, table, "")
 
 
-def exists(address: str) -> bool:
-    """Whether there is a Delta table at the address."""
-    return DeltaTable.is_deltatable(address)
+def data_positions(project: Project, table: str) -> dict[int, int]:
+    """Partition → the offset after its last landed row that is not a marker; 0 or {} as with `positions`."""
+    return _versions(project, table, _DATA)
 
 
 def compact(address: str) -> dict[str, Any]:
@@ -120,35 +121,36 @@ def compact(address: str) -> dict[str, Any]:
     return {"files_before": result["numFilesRemoved"], "files_after": result["numFilesAdded"]}
 
 
-def last_landed(project: Project, table: str) -> int | None:
-    """When the table last landed anything, in milliseconds since 1970; None when never."""
+def last_landed(project: Project, table: str) -> datetime | None:
+    """When rows were last landed into the table; None when never."""
     try:
-        history = DeltaTable(paths.landing(project, table)).history(20)
+        handle = DeltaTable(paths.landing(project, table))
     except TableNotFoundError:
         return None
-    return next((h["timestamp"] for h in history if h["operation"] == "WRITE"), None)
+    files = pa.table(handle.get_add_actions(flatten=True))
+    newest = pc.max(files["modification_time"]).as_py() if files.num_rows else None
+    return None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
 
 
-def _open(address: str, schema: pa.Schema, statistics: str, topic_id: str, table: str) -> DeltaTable:
-    try:
-        handle = DeltaTable(address)
-    except TableNotFoundError:
-        configuration = {"delta.appendOnly": "true", "delta.dataSkippingStatsColumns": statistics}
-        if topic_id:
-            configuration[TOPIC_ID] = topic_id
-        handle = DeltaTable.create(
-            address, schema, mode="ignore", partition_by=["landing_date"], configuration=configuration, raise_if_key_not_exists=False
-        )
-    known = handle.metadata().configuration.get(TOPIC_ID, "")
-    if known != topic_id:
-        message = f"table {table!r} was landed from another topic (id {known}, now {topic_id}): the topic was deleted and made anew"
-        raise HeadraceError(message, hint=f"its rows are safe; move {address} away to land the new topic from its start")
-    return handle
+def _open(address: str, schema: pa.Schema, statistics: str, properties: dict[str, str]) -> DeltaTable:
+    configuration = {"delta.appendOnly": "true", "delta.dataSkippingStatsColumns": statistics, **properties}
+    for attempt in count():
+        try:
+            return DeltaTable(address)
+        except TableNotFoundError:
+            pass
+        try:
+            DeltaTable.create(
+                address, schema, partition_by=["landing_date"], configuration=configuration, raise_if_key_not_exists=False
+            )
+        except DeltaError:  # another worker has just made it
+            if attempt > 2:
+                raise
+    raise AssertionError
 
 
-def _commit(handle: DeltaTable, data: pa.Table, topic_id: str, nexts: Mapping[int, int]) -> None:
-    transactions = [Transaction(_app(topic_id, p), at) for p, at in nexts.items()]
-    properties = CommitProperties(app_transactions=transactions)
+def _commit(handle: DeltaTable, data: pa.Table, transactions: Mapping[str, int]) -> None:
+    properties = CommitProperties(app_transactions=[Transaction(app, version) for app, version in transactions.items()])
     try:
         if data.num_rows:
             write_deltalake(handle, data, mode="append", writer_properties=_WRITER, commit_properties=properties)
@@ -163,12 +165,29 @@ def _app(topic_id: str, partition: int) -> str:
     return f"{topic_id}:{partition}"
 
 
+def _after_data(data: pa.Table, topic_id: str) -> dict[str, int]:
+    """The transactions that record where the newest rows that are not markers end."""
+    found = data.filter(pc.not_equal(data["op"], "m")).group_by("partition").aggregate([("offset", "max")])
+    return {_app(topic_id, row["partition"]) + _DATA: row["offset_max"] + 1 for row in found.to_pylist()}
+
+
+def _versions(project: Project, table: str, suffix: str) -> dict[int, int]:
+    try:
+        handle = DeltaTable(paths.landing(project, table))
+    except TableNotFoundError:
+        return {}
+    known = handle.metadata().configuration
+    apps = {p: _app(known[TOPIC_ID], p) + suffix for p in range(int(known[PARTITIONS]))}
+    return {partition: handle.transaction_version(app) or 0 for partition, app in apps.items()}
+
+
 def _has_rows(handle: DeltaTable, partition: int) -> bool:
     files = pa.table(handle.get_add_actions(flatten=True))
     if not files.num_rows:
         return False
-    low, high = pc.min(files["min.partition"]).as_py(), pc.max(files["max.partition"]).as_py()
-    if low is not None and not low <= partition <= high:
-        return False
+    if "min.partition" in files.column_names:
+        low, high = pc.min(files["min.partition"]).as_py(), pc.max(files["max.partition"]).as_py()
+        if low is not None and not low <= partition <= high:
+            return False
     dataset = handle.to_pyarrow_dataset()
     return dataset.head(1, columns=["offset"], filter=pc.field("partition") == partition).num_rows > 0

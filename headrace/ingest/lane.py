@@ -1,0 +1,97 @@
+"""One topic on its way into the lake: what was read and not yet committed, and the tables it is committed to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from headrace.ingest.columns import Landed, Rejected
+from headrace.ingest.decode import Decoder, Message, reject_all
+from headrace.lake import landing, paths
+from headrace.project import Project, Table
+
+
+class Lane:
+    """A topic with its landing table and quarantine. Without a declared table everything on it is rejected.
+
+    `open` reads the stored positions, `take` decodes messages, `flush` commits them: quarantine first, then landing with
+    the new positions. Rows are landed exactly once whatever dies between: see headrace.lake.landing.
+    """
+
+    def __init__(self, project: Project, topic: str, table: Table | None) -> None:
+        self.project, self.topic, self.table = project, topic, table
+        self.stopped = ""  # why nothing of this topic is landed at the moment
+        self.strict = True  # a record without append time stops the topic; else it goes to quarantine
+        self.topic_id = ""
+        self._next: dict[int, int] = {}
+        self._landing: Any = None
+        self._quarantine: Any = None
+        self._decoder = None
+        if table:
+            source = project.source(table.source)
+            self._decoder = Decoder(table, source.kind, source.mode)
+        self.discard()
+
+    def open(self, topic_id: str, partitions: int) -> None:
+        """Opens the tables and forgets what was read. Raises HeadraceError when the topic is not the one landed before."""
+        self.discard()
+        self.topic_id = topic_id
+        if self.table:
+            self._landing = landing.open_landing(self.project, self.table.name, topic_id, partitions)
+            self._quarantine = self._quarantine and landing.open_quarantine(self.project, self.table.name)
+        else:
+            self._quarantine = landing.open_quarantine(self.project, paths.UNKNOWN)
+        self.stopped = ""
+
+    def position(self, partition: int) -> int:
+        """The next offset to read, from the lake; what is read from there on may be taken."""
+        if self.table:
+            self._next[partition] = landing.stored(self._landing, self.topic_id, partition)
+        else:
+            self._next[partition] = landing.rejected(self._quarantine, self.topic_id, partition)
+        return self._next[partition]
+
+    def discard(self) -> None:
+        """Forgets what was read and not committed."""
+        self.landed, self.rejected = Landed(), Rejected()
+        self._read: dict[int, int] = {}
+
+    def take(self, messages: list[Message]) -> None:
+        """Decodes messages. Raises WrongTimestamp; then the lane must be discarded."""
+        if self._decoder:
+            self._decoder.decode(messages, self.landed, self.rejected, strict=self.strict)
+        else:
+            reject_all(messages, self.rejected, f"unknown table: no source declares topic {self.topic}")
+        for message in messages:
+            self._read[message.partition()] = message.offset() + 1
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._read)
+
+    def flush(self) -> tuple[int, int]:
+        """Commits what was taken; returns how many rows landed and how many were newly rejected.
+
+        Raises landing.Stale, and then the lane must be opened again; errors of storage are passed on.
+        """
+        if not self._read:
+            return 0, 0
+        now = datetime.now(UTC)
+        version = self.table.contract.version if self.table else ""
+        bad = 0
+        if self.rejected or not self.table:
+            bad = self._reject(version, now)
+        if self.table:
+            data = self.landed.table(self.topic, version, now)
+            moves = {p: (self._next[p], at) for p, at in self._read.items()}
+            landing.append(self._landing, data, self.topic_id, moves)
+        landed = len(self.landed)
+        self._next |= self._read
+        self.discard()
+        return landed, bad
+
+    def _reject(self, version: str, now: datetime) -> int:
+        if self._quarantine is None:  # made with the first bad row, so that the folder says at a glance who has any
+            self._quarantine = landing.open_quarantine(self.project, self.table.name)  # type: ignore[union-attr]
+        table = self.rejected.table(version, now)
+        return landing.append_quarantine(self._quarantine, table, self.topic_id, self._read)
