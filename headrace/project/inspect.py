@@ -18,8 +18,9 @@ from headrace.sql.columns import Columns
 from headrace.sql.mistake import Mistake
 from headrace.sql.stream_query import absent, examine_stream
 
-# Columns that a changes reading has beside the contract's.
+# Columns that the other readings of a table have beside the contract's.
 CHANGES = ("op", "event_time", "appended_at")
+HISTORY = ("valid_from", "valid_to")
 
 
 def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
@@ -57,7 +58,7 @@ def _columns(project: Project) -> dict[str, Columns]:
     for name, table in project.tables.items():
         columns[name] = table.contract.names
         columns[f"{name}_changes"] = tuple(dict.fromkeys((*table.contract.names, *CHANGES)))
-        columns[f"{name}_history"] = None
+        columns[f"{name}_history"] = tuple(dict.fromkeys((*table.contract.names, *HISTORY)))
     return columns
 
 
