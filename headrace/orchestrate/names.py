@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from headrace.project import Project
 
-MISTAKES = "project__mistakes"
+
+def dags_folder(project: Project) -> Path:
+    """The project's dags/, or the one of this repository for a project that has none: its files name no project."""
+    own = project.root / "dags"
+    return own if own.is_dir() else Path(__file__).parents[2] / "dags"
 
 
 def batch_dag(view: str) -> str:

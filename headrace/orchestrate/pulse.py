@@ -12,6 +12,7 @@ import time
 from importlib.util import find_spec
 
 from headrace.orchestrate.announce import Announcer
+from headrace.orchestrate.names import dags_folder
 from headrace.orchestrate.watch import Files, Parts
 from headrace.project import Project, load
 
@@ -93,7 +94,7 @@ def touch_dags(project: Project) -> None:
 
     Where the folder is read-only (an image, another user's checkout) the interval has to do.
     """
-    for file in (project.root / "dags").glob("*.py"):
+    for file in dags_folder(project).glob("*.py"):
         try:
             os.utime(file)
         except OSError:

@@ -11,6 +11,7 @@ from headrace.errors import HeadraceError
 from headrace.local import probe
 from headrace.local.install import ROOT, environment
 from headrace.local.server import NICE, Server
+from headrace.orchestrate.names import dags_folder
 from headrace.project import Project
 
 USER = "admin"
@@ -73,7 +74,7 @@ def variables(project: Project) -> dict[str, str]:
     a, folder = project.addresses, project.state / "airflow"
     url = urlsplit(a.serving())._replace(path="/airflow").geturl()
     settings = {
-        "CORE__DAGS_FOLDER": project.root / "dags",
+        "CORE__DAGS_FOLDER": dags_folder(project),
         "CORE__LOAD_EXAMPLES": False,
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": 4,
@@ -107,6 +108,6 @@ def variables(project: Project) -> dict[str, str]:
         "AIRFLOW_HOME": str(folder),
         "PYTHONPATH": str(ROOT),
         "HEADRACE_PROJECT": str(project.root),
-        "HEADRACE_BIN": str(environment("platform") / "bin" / "headrace"),
+        "HEADRACE_BIN": os.environ.get("HEADRACE_BIN") or str(environment("platform") / "bin" / "headrace"),
         "NO_PROXY": "*",
     }
