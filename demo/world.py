@@ -73,7 +73,7 @@ def price(restaurant_id: int, dish: str, day: date) -> Decimal:
     usual = menu(restaurant_id)[dish]
     drift = (day.toordinal() // 5 + restaurant_id * 7 + len(dish)) % 9 - 4  # per cent
     level = 90 + restaurant_id % 7 * 4
-    return (Decimal(usual * level * (100 + drift)) / 10_000).quantize(Decimal("0.05"))
+    return (Decimal(usual * level * (100 + drift)) / 10_000).quantize(Decimal("0.01"))
 
 
 def customer_name(number: int) -> str:
