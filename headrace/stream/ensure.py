@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from headrace.errors import HeadraceError
+from headrace.ingest import topics
 from headrace.project import Job, Project
 from headrace.serve import schema
 from headrace.serve.database import connect, locked
@@ -89,7 +90,7 @@ class _Ensure:
             changed = bool(self.record.code_version) and self.record.code_version != version
             if running:
                 self._stop_run(running, with_savepoint=not full)
-            tables.ensure_topic(self.project, self.job.topic)
+            topics.ensure(self.project)
             done = tables.ensure_table(self.connection, sink)
             self.notes += [done] if done and done != "created" else []
             if full or done == "created":

@@ -28,8 +28,8 @@ def committed(project: Project, job: Job) -> dict[tuple[str, int], int]:
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
     try:
-        found = _admin(project.addresses.bus).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group(job))], request_timeout=_SECONDS)
-        result = found[group(job)].result()
+        found = _admin(project.addresses.bus).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group(project, job))], request_timeout=_SECONDS)
+        result = found[group(project, job)].result()
     except KafkaException as error:
         raise HeadraceError(f"the bus does not tell how far {job.name} is: {error.args[0].str()}", hint="headrace status") from error
     return {(t.topic, t.partition): t.offset for t in result.topic_partitions if t.offset >= 0 and not t.error}
@@ -43,7 +43,7 @@ def forget(project: Project, job: Job) -> None:
     end = time.monotonic() + _SECONDS
     while True:
         try:
-            return _admin(project.addresses.bus).delete_consumer_groups([group(job)], request_timeout=_SECONDS)[group(job)].result()
+            return _admin(project.addresses.bus).delete_consumer_groups([group(project, job)], request_timeout=_SECONDS)[group(project, job)].result()
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.GROUP_ID_NOT_FOUND:

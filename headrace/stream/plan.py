@@ -16,9 +16,9 @@ IDLE_SECONDS = 15  # a partition silent for so long no longer holds back the wat
 _STATEFUL = re.compile(r"Aggregate|Join|Deduplicate|Rank|Limit|Match|Sort|Normalize|Window|Materialize|PythonCalc|ProcessTableFunction")
 
 
-def group(job: Job) -> str:
+def group(project: Project, job: Job) -> str:
     """The consumer group in which the job's checkpoints commit their offsets."""
-    return f"headrace-{job.name}"
+    return f"headrace-{project.settings.name}-{job.name}"
 
 
 def flink_name(project: Project, job: Job) -> str:
@@ -31,7 +31,7 @@ def input_statements(project: Project, job: Job) -> list[str]:
     statements = []
     for table in {i.table: project.table(i.table) for i in job.inputs}.values():
         bare = project.source(table.source).mode == "events"
-        statements += flink.inputs(table, project.addresses.bus, group(job), bare)
+        statements += flink.inputs(table, project.addresses.bus, group(project, job), bare)
     return statements
 
 
@@ -45,7 +45,7 @@ def words(project: Project, job: Job) -> set[str]:
 def code_version(project: Project, job: Job) -> str:
     """Changes when the job would run differently: its text, its contracts' meaning, its topic names, or our SQL."""
     tables = (project.table(t) for t in sorted({i.table for i in job.inputs}))
-    made = [flink.changes_view(t.contract, project.source(t.source).mode == "events") + flink.raw_table(t, "", group(job), False) for t in tables]
+    made = [flink.changes_view(t.contract, project.source(t.source).mode == "events") + flink.raw_table(t, "", group(project, job), False) for t in tables]
     text = "\n".join([flink.GENERATOR, job.text, *made])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

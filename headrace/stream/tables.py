@@ -1,4 +1,4 @@
-"""The alert table in PostgreSQL and the alert topic: made, and changed when the job's result changes."""
+"""The alert table in PostgreSQL: made, and changed when the job's result changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError, Place
-from headrace.project import Job, Project
+from headrace.project import Job
 from headrace.stream.sink import SCHEMA, Sink, quoted
 
 if TYPE_CHECKING:
@@ -55,21 +55,6 @@ def ensure_table(connection: psycopg.Connection, sink: Sink) -> str:
         if steps:
             connection.execute(f"ALTER TABLE {table} {', '.join(steps)}")  # type: ignore[arg-type]
         return f"altered ({', '.join(steps)})" if steps else ""
-
-
-def ensure_topic(project: Project, topic: str) -> None:
-    """Makes the topic of a job's alerts; harmless when it is there. Raises HeadraceError when the bus refuses."""
-    from confluent_kafka import KafkaError, KafkaException
-    from confluent_kafka.admin import AdminClient, NewTopic
-
-    settings = {"cleanup.policy": "delete", "retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
-    admin = AdminClient({"bootstrap.servers": project.addresses.bus})
-    new = NewTopic(topic, project.settings.partitions, project.settings.replication, config=settings)
-    try:
-        admin.create_topics([new], request_timeout=20)[topic].result()
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise HeadraceError(f"the bus made no topic {topic}: {error.args[0].str()}", hint="headrace status") from error
 
 
 def _create(connection: psycopg.Connection, table: str, sink: Sink) -> None:
