@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-
 _LISTED = 12  # names that a hint lists before it says "and 30 more"
 
 

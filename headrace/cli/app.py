@@ -1,7 +1,7 @@
 """Puts the verbs together and prints every error in one shape. A verb's file is imported only when the verb is used.
 
-A verb is `headrace/cli/<verb>.py` with a function `command`, or a `typer.Typer` called `app` when it has verbs of its own.
-Its line in `headrace --help` is the first line of its docstring, read from the text: help must not wait for imports.
+A verb is `headrace/cli/<verb>.py` with a function `command`, or a `typer.Typer` called `app` if it has verbs of its
+own. Its line in `headrace --help` is the first line of its docstring, read from the text: help waits for no import.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def _set_directory(value: Path | None) -> Path | None:
 def _with_directory(
     directory: Annotated[
         Path | None,
-        typer.Option("-C", metavar="DIR", help=_PROJECT_HELP, callback=_set_directory, expose_value=False, is_eager=True),
+        typer.Option(
+            "-C", metavar="DIR", help=_PROJECT_HELP, callback=_set_directory, expose_value=False, is_eager=True
+        ),
     ] = None,
 ) -> None: ...
 

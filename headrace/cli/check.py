@@ -14,7 +14,9 @@ from headrace.errors import HeadraceError, Problem
 
 
 def command(
-    format: Annotated[Format, typer.Option("--format", help="table: text to read; json: a list of problems.")] = Format.table,
+    format: Annotated[
+        Format, typer.Option("--format", help="table: text to read; json: a list of problems.")
+    ] = Format.table,
 ) -> None:
     """Find every mistake in every file, without starting anything. Exits with 1 if there is one."""
     from headrace.project import find_root, inspect

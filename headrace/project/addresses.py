@@ -69,7 +69,7 @@ class Addresses:
         return f"postgresql://{role}:{secret}@{HOST}:{self.port('postgres')}/headrace"
 
     def source(self, source: Source) -> str:
-        """The address of a source's database, with its secret: for psql, the mariadb client and SQLAlchemy's parsing."""
+        """The address of a source's database, with its secret, as psql and SQLAlchemy read it."""
         if source.server:
             owner = next(s for s in self.sources if s.name == source.server)
             return urlsplit(self.source(owner))._replace(path=f"/{source.database}").geturl()
@@ -83,7 +83,9 @@ class Addresses:
         file = self.root / ".headrace" / "secrets.env"
         value = os.environ.get(name) or read_secrets(file).get(name)
         if value is None:
-            raise HeadraceError(f"the secret {name} is not set", hint=f"export {name}=…   (looked in the environment and in {file})")
+            raise HeadraceError(
+                f"the secret {name} is not set", hint=f"export {name}=…   (looked in the environment and in {file})"
+            )
         return value
 
     def resolve(self, text: str) -> str:

@@ -36,7 +36,9 @@ def connection_problems(doc: Located, kind: str) -> list[Problem]:
     problems += doc.unknown(("connection",), _ALLOWED[kind])
     local = doc.flag(("connection", "local"), problems)
     texts = {
-        name: doc.text(("connection", name), problems) for name in ("url", "source", "database", "path") if name in connection
+        name: doc.text(("connection", name), problems)
+        for name in ("url", "source", "database", "path")
+        if name in connection
     }
     problems += _needed(doc, kind, texts, local)
     problems += _url(doc, kind, texts.get("url", ""))
@@ -57,7 +59,9 @@ def _needed(doc: Located, kind: str, texts: dict[str, Any], local: bool) -> list
         return [Problem(f"a {kind} source needs {needs}", at, hint)]
     if kind == "jdbc" and bool(texts.get("url")) == bool(texts.get("source")):
         both = bool(texts.get("url"))
-        needs = "either connection.url or connection.source, not both" if both else "connection.url or connection.source"
+        needs = (
+            "either connection.url or connection.source, not both" if both else "connection.url or connection.source"
+        )
         return [Problem(f"a jdbc source needs {needs}", at, _JDBC_HINT)]
     return []
 

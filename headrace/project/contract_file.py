@@ -14,14 +14,15 @@ from headrace.project.located import Located, read
 from headrace.project.names import table_problem
 
 _TOP = (
-    "apiVersion kind id name tenant version status dataProduct authoritativeDefinitions description domain tags schema "
-    "servers support price team roles slaProperties slaDefaultElement customProperties contractCreatedTs"
+    "apiVersion kind id name tenant version status dataProduct authoritativeDefinitions description domain "
+    "tags schema servers support price team roles slaProperties slaDefaultElement customProperties "
+    "contractCreatedTs"
 ).split()
 _COLUMN = (
-    "id name physicalType physicalName description businessName authoritativeDefinitions tags customProperties primaryKey "
-    "primaryKeyPosition logicalType logicalTypeOptions required unique partitioned partitionKeyPosition classification "
-    "encryptedName transformSourceObjects transformLogic transformDescription examples criticalDataElement quality items "
-    "properties relationships"
+    "id name physicalType physicalName description businessName authoritativeDefinitions tags customProperties "
+    "primaryKey primaryKeyPosition logicalType logicalTypeOptions required unique partitioned "
+    "partitionKeyPosition classification encryptedName transformSourceObjects transformLogic "
+    "transformDescription examples criticalDataElement quality items properties relationships"
 ).split()
 # customProperties that Headrace reads; others may stand beside them.
 _CUSTOM = ("eventTime", "disorder", "eventId", "duplicateHorizon")
@@ -101,7 +102,9 @@ def _column(doc: Located, keys: tuple[object, ...], name: str, problems: list[Pr
     logical = doc.text((*keys, "logicalType"), problems)
     if logical not in TYPES:
         place = doc.place(*keys, "logicalType")
-        message = f"column {name!r}: no such logicalType {logical!r}" if logical else f"column {name!r} needs a logicalType"
+        message = (
+            f"column {name!r}: no such logicalType {logical!r}" if logical else f"column {name!r} needs a logicalType"
+        )
         problems.append(Problem(message, place, did_you_mean(logical, TYPES)))
         return None
     exact = _EXACT.fullmatch(physical) if logical == "number" else None

@@ -41,7 +41,11 @@ def files(root: Path, folder: str) -> Files:
                 paths.append(path)
         elif path.is_dir():
             problems += [
-                Problem(f"{what} are read from {folder}/ only, not from folders in it", Place(inner), f"move it to {folder}/")
+                Problem(
+                    f"{what} are read from {folder}/ only, not from folders in it",
+                    Place(inner),
+                    f"move it to {folder}/",
+                )
                 for inner in _entries(path)
                 if inner.suffix in endings
             ]

@@ -67,7 +67,9 @@ def good_jobs(
     good = [j for j in jobs if j.path not in left_out]
     while True:  # what reads a view that is left out can't run either; the view's own problem says why
         names = {j.name for j in good}
-        waiting = [j for j in good if any(i.name in views and i.name not in names for i in j.inputs if j.kind == "batch")]
+        waiting = [
+            j for j in good if any(i.name in views and i.name not in names for i in j.inputs if j.kind == "batch")
+        ]
         if not waiting:
             return good, problems
         good = [j for j in good if j not in waiting]
@@ -81,7 +83,13 @@ def _readable(job: Job, tables: set[str], views: set[str]) -> set[str]:
 
 
 def _unknown(
-    job: Job, item: Input, known: set[str], tables: set[str], contracts: set[str], streams: set[str], broken: Mapping[str, str]
+    job: Job,
+    item: Input,
+    known: set[str],
+    tables: set[str],
+    contracts: set[str],
+    streams: set[str],
+    broken: Mapping[str, str],
 ) -> Problem:
     def problem(message: str, hint: str) -> Problem:
         return Problem(f"{job.name} reads {item.name!r}{message}", item.place, hint)
@@ -98,7 +106,9 @@ def _unknown(
         hint = f"did you mean '{item.table}_changes'? A stream job reads changes as they come."
         return problem(", which only batch jobs can", hint)
     if item.name in streams:
-        return problem(", which is a stream job", "a job reads tables" + (" and batch views" if job.kind == "batch" else ""))
+        return problem(
+            ", which is a stream job", "a job reads tables" + (" and batch views" if job.kind == "batch" else "")
+        )
     if item.table in contracts:
         hint = f"name {item.table} under `tables` of a source in lake/sources/"
         return problem(", which has a contract but comes from no source", hint)

@@ -48,7 +48,9 @@ def read_header(path: Path, text: str, kind: str, problems: list[Problem]) -> He
         if name not in ALLOWED[kind]:
             problems.append(_unknown(name, kind, at))
         elif name in options:
-            problems.append(Problem(f"{name!r} stands twice, first in line {places[name].line}", at, "keep one of them"))
+            problems.append(
+                Problem(f"{name!r} stands twice, first in line {places[name].line}", at, "keep one of them")
+            )
         else:
             options[name], places[name] = value, behind
             if not value:
@@ -79,7 +81,9 @@ def _live(value: str, place: Place) -> Problem | None:
 
 
 def _severity(value: str, place: Place) -> Problem | None:
-    return None if value in SEVERITIES else Problem(f"no such severity {value!r}", place, did_you_mean(value, SEVERITIES))
+    return (
+        None if value in SEVERITIES else Problem(f"no such severity {value!r}", place, did_you_mean(value, SEVERITIES))
+    )
 
 
 def _topic(value: str, place: Place) -> Problem | None:

@@ -1,4 +1,4 @@
-"""Everything that can be known about a project's mistakes without an engine: what loading finds, and inside the queries.
+"""Every mistake of a project that shows without an engine: what loading finds, and what is wrong inside the queries.
 
 Loading is kept quick, since workers and Airflow do it often; this reads every query's columns too.
 """
@@ -34,7 +34,7 @@ def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
         settings = read_settings(root / "headrace.yml")
     except HeadraceError as error:
         problems += error.problems
-        settings = Settings(name="unnamed")
+        settings = Settings(name="unnamed")  # type: ignore[call-arg]
     project = read_folder(root, settings)
     problems += project.problems
     columns = _columns(project)

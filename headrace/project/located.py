@@ -78,7 +78,9 @@ class Located:
         value = self.get(*keys)
         if value is None or isinstance(value, dict):
             return value or {}
-        problems.append(Problem(f"{keys[-1]} must be a mapping of names to values, not {_shape(value)}", self.place(*keys)))
+        problems.append(
+            Problem(f"{keys[-1]} must be a mapping of names to values, not {_shape(value)}", self.place(*keys))
+        )
         return {}
 
 

@@ -42,7 +42,9 @@ def read_python(path: Path, text: str, kind: str) -> tuple[str, tuple[Input, ...
     if not found:
         hint = f"from headrace import {DECORATORS[kind][0]}\n\n@{DECORATORS[kind][0]}\ndef {path.stem}(orders): …"
         near = _near(tree, local, kind, place)
-        raise HeadraceError(near or Problem(f"a {kind} job in Python is one function with {allowed}", Place(path), hint))
+        raise HeadraceError(
+            near or Problem(f"a {kind} job in Python is one function with {allowed}", Place(path), hint)
+        )
     if len(found) > 1:
         message = f"one file is one view, but {found[1].name!r} is a second function with {allowed}"
         raise HeadraceError(message, place=place(found[1]), hint="put it into a file of its own")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from headrace.errors import Place, Problem, did_you_mean
 
@@ -40,11 +41,13 @@ def problem(text: str, place: Place, events: bool = True) -> Problem | None:
     return None
 
 
-def _item(item: str, name: str, low: int, high: int, words: tuple[str, ...] | list[str]) -> str:
+def _item(item: str, name: str, low: int, high: int, words: Sequence[str]) -> str:
     span, slash, step = item.partition("/")
     if slash and not (step.isdecimal() and int(step) > 0):
         return f"{step!r} is no step of the {name}"
-    if span in {"*", "?"} or (name.startswith("day") and re.fullmatch(r"l|l[0-7]|\d{1,2}w|[0-7]#[1-5]|\w{3}#[1-5]", span)):
+    if span in {"*", "?"} or (
+        name.startswith("day") and re.fullmatch(r"l|l[0-7]|\d{1,2}w|[0-7]#[1-5]|\w{3}#[1-5]", span)
+    ):
         return ""
     ends = [_number(end, low, words) for end in span.split("-")]
     if len(ends) > 2 or any(end is None for end in ends):
@@ -54,7 +57,7 @@ def _item(item: str, name: str, low: int, high: int, words: tuple[str, ...] | li
     return ""
 
 
-def _number(text: str, low: int, words: tuple[str, ...] | list[str]) -> int | None:
+def _number(text: str, low: int, words: Sequence[str]) -> int | None:
     if text in words:
         return words.index(text) + low
     return int(text) if text.isdecimal() else None

@@ -1,8 +1,9 @@
-"""`headrace.yml` as a frozen object, and the addresses of every part: the embedded ones unless the file names others."""
+"""`headrace.yml` as a frozen object, each value checked; and the ports of the embedded servers."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -15,7 +16,9 @@ class LocalSettings(BaseModel):
     """What `headrace up` starts on this machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    ports: int = Field(42000, ge=1024, le=65000, strict=True, description="first of the ports the embedded servers take")
+    ports: int = Field(
+        42000, ge=1024, le=65000, strict=True, description="first of the ports the embedded servers take"
+    )
 
 
 class FlinkSettings(BaseModel):
@@ -111,11 +114,13 @@ def _address(setting: str, value: str | None) -> str | None:
     if not pattern.fullmatch(value):
         raise ValueError(f"{value!r} is not an address, {example}")
     if _PLAIN_SECRET.search(value):
-        raise ValueError("a password must not stand in a project file, put it into the environment and say ${NAME} here")
+        raise ValueError(
+            "a password must not stand in a project file, put it into the environment and say ${NAME} here"
+        )
     return value
 
 
-def _problem(doc: Located, keys: tuple[int | str, ...], kind: str, message: str) -> Problem:
+def _problem(doc: Located, keys: Sequence[int | str], kind: str, message: str) -> Problem:
     name, place = ".".join(str(key) for key in keys), doc.place(*keys)
     if kind == "extra_forbidden":
         fields = {"local": LocalSettings, "flink": FlinkSettings}.get(str(keys[0]) if len(keys) > 1 else "", Settings)
@@ -123,7 +128,9 @@ def _problem(doc: Located, keys: tuple[int | str, ...], kind: str, message: str)
     if kind == "missing":
         return Problem(f"the setting {name!r} is missing", place, "name: my-project" if name == "name" else "")
     if kind == "model_type":
-        hint = {"local": "local: {ports: 42000}"}.get(name, "flink: {rest: http://host:8081, gateway: http://host:8083}")
+        hint = {"local": "local: {ports: 42000}"}.get(
+            name, "flink: {rest: http://host:8081, gateway: http://host:8083}"
+        )
         return Problem(f"the setting {name!r} must be a mapping", place, hint)
     if kind == "string_pattern_mismatch":
         return Problem(f"{name}: {doc.get(*keys)!r} can't name a project", place, "lower case letters, digits and -")

@@ -82,9 +82,7 @@ def _without_contract(
     return [Problem(f"table {table!r} has no contract", place, hint)]
 
 
-def _table(
-    doc: Located, table: str, source: str, kind: str, contract: Contract, problems: list[Problem]
-) -> Table:
+def _table(doc: Located, table: str, source: str, kind: str, contract: Contract, problems: list[Problem]) -> Table:
     keys, mode = ("tables", table), KINDS[kind]
     entry = doc.get(*keys)
     if isinstance(entry, dict):
@@ -100,7 +98,9 @@ def _table(
         message = f"{origin!r} needs its {'schema' if kind == 'postgresql' else 'database'}"
         problems.append(Problem(message, at, f"such as {schema}.{origin.rpartition('.')[2].strip() or table}"))
     if kind == "files" and (".." in PurePosixPath(origin).parts or origin.startswith("/")):
-        problems.append(Problem(f"{origin!r} leads out of the source's folder", at, 'a pattern below it, such as "*.csv"'))
+        problems.append(
+            Problem(f"{origin!r} leads out of the source's folder", at, 'a pattern below it, such as "*.csv"')
+        )
     if kind == "events" and not _TOPIC.fullmatch(origin):
         problems.append(Problem(f"{origin!r} can't name a topic", at, "letters, digits, . _ -"))
     if kind == "jdbc" and watermark not in contract.names:
@@ -111,6 +111,8 @@ def _table(
     if watermark and kind != "jdbc":
         problems.append(Problem(f"a {kind} source has no watermark", doc.place(*keys, "watermark"), "delete it"))
     if kind == "files" and format not in _FORMATS:
-        problems.append(Problem(f"no such format {format!r}", doc.place(*keys, "format"), did_you_mean(format, _FORMATS)))
+        problems.append(
+            Problem(f"no such format {format!r}", doc.place(*keys, "format"), did_you_mean(format, _FORMATS))
+        )
     topic = f"{source}.{origin}" if mode == "cdc" else origin if mode == "events" else f"{source}.{table}"
     return Table(table, source, origin, topic, contract, doc.place(*keys), watermark, format)

@@ -11,7 +11,9 @@ STARTER = Path(__file__).with_name("starter")
 
 
 def create(directory: Path) -> list[Path]:
-    """Writes an empty project that `check` accepts; returns its files. A folder with anything in it (but .git) is left alone.
+    """Writes an empty project that `check` accepts; returns its files.
+
+    A folder with anything in it (but .git) is left alone.
 
     Raises HeadraceError when the folder is not empty or can't be written.
     """

@@ -20,7 +20,9 @@ def read_text(path: Path) -> str:
         target = " (a link to nothing)" if path.is_symlink() else ""
         raise HeadraceError(f"{path.name} does not exist{target}", place=Place(path)) from None
     except IsADirectoryError:
-        raise HeadraceError("this is a folder, a file is expected", place=Place(path), hint="rename the folder") from None
+        raise HeadraceError(
+            "this is a folder, a file is expected", place=Place(path), hint="rename the folder"
+        ) from None
     except OSError as error:
         hint = f"chmod u+r {path.name}" if isinstance(error, PermissionError) else ""
         raise HeadraceError(f"can't be read: {error.strerror}", place=Place(path), hint=hint) from None
@@ -35,5 +37,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         byte = f"byte 0x{data[error.start]:02x}"
-        raise HeadraceError(f"not UTF-8: {byte} in line {line}", place=Place(path, line), hint="save it as UTF-8") from None
+        raise HeadraceError(
+            f"not UTF-8: {byte} in line {line}", place=Place(path, line), hint="save it as UTF-8"
+        ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -59,4 +59,6 @@ def _syntax(error: ParseError, words: list[Word]) -> Mistake:
     highlight = details.get("highlight") or (at.text if at else "")
     near = f" near {re.sub(chr(10), ' ', str(highlight))!r}" if highlight else ""
     message = f"this is not a query that Spark reads{near}: {said[0].lower()}{said[1:]}"
-    return Mistake(message, at.line if at else line, at.column if at else end, "a comma, a keyword or a parenthesis before it?")
+    return Mistake(
+        message, at.line if at else line, at.column if at else end, "a comma, a keyword or a parenthesis before it?"
+    )

@@ -18,9 +18,11 @@ Columns = tuple[str, ...] | None  # None: not known here
 
 # Words that Spark takes for a value, a unit, a struct of its own or a hidden column where a column may stand.
 _WORDS = set(
-    "all user session_user current_user current_date current_time current_timestamp localtimestamp current_catalog "
-    "current_database current_schema _metadata window session_window microsecond millisecond second minute hour day "
-    "dayofyear week month quarter year".split()
+    (
+        "all user session_user current_user current_date current_time current_timestamp localtimestamp "
+        "current_catalog current_database current_schema _metadata window session_window microsecond millisecond "
+        "second minute hour day dayofyear week month quarter year"
+    ).split()
 )
 
 
@@ -40,8 +42,8 @@ class _Scope:
         return self.aliases | (self.outer.all_aliases() if self.outer else set())
 
 
-def examine(tree: exp.Expression, tables: Mapping[str, Columns], place: Mapping[int, tuple[int, int]]) -> Examined:
-    """The columns that a query gives, and its mistakes. `tables` maps small names to columns; `place` maps an offset."""
+def examine(tree: exp.Expr, tables: Mapping[str, Columns], place: Mapping[int, tuple[int, int]]) -> Examined:
+    """The columns that a query gives, and its mistakes. `place` maps the offset of a word to its line and column."""
     finder = _Finder({name.lower(): columns for name, columns in tables.items()})
     outputs = finder.query(tree, _Scope({}))
     mistakes = [replace(m, line=place[m.line][0], column=place[m.line][1]) for m in finder.mistakes if m.line in place]
@@ -61,7 +63,7 @@ class _Finder:
         self.tables = tables
         self.mistakes: list[Mistake] = []  # with the offset as line, until `examine` has put the place there
 
-    def query(self, node: exp.Expression | None, scope: _Scope) -> Columns:
+    def query(self, node: exp.Expr | None, scope: _Scope) -> Columns:
         """The columns of a query (None: not known), its mistakes added to the list."""
         if isinstance(node, exp.Subquery):
             if isinstance(node.this, exp.Table):
@@ -74,7 +76,7 @@ class _Finder:
             return None if node.args.get("by_name") else left
         return self._select(node, self._with(node, scope)) if isinstance(node, exp.Select) else None
 
-    def _with(self, node: exp.Expression, scope: _Scope) -> _Scope:
+    def _with(self, node: exp.Expr, scope: _Scope) -> _Scope:
         clause = node.args.get("with_")
         if not clause:
             return scope
@@ -106,7 +108,7 @@ class _Finder:
                 self.query(inner, scope)
         return outputs
 
-    def _source(self, item: exp.Expression, scope: _Scope) -> None:
+    def _source(self, item: exp.Expr, scope: _Scope) -> None:
         name = item.alias_or_name.lower()
         columns: Columns = None
         if isinstance(item, exp.Table) and isinstance(item.this, exp.Identifier) and not item.args.get("db"):
@@ -165,19 +167,23 @@ class _Finder:
                 return
             has = [c for columns in of for c in columns or ()]
             if name not in {c.lower() for c in has}:
-                self._say(column.this, f"{column.table!r} has no column {column.name!r}", did_you_mean(column.name, has))
+                self._say(
+                    column.this, f"{column.table!r} has no column {column.name!r}", did_you_mean(column.name, has)
+                )
         elif not (is_open or table in there or table in aliases or table in _WORDS):
             named = [alias for alias, _ in sources if alias]
             qualifier = column.args["table"]
-            self._say(qualifier, f"no table in this query is called {column.table!r}", did_you_mean(column.table, named))
+            self._say(
+                qualifier, f"no table in this query is called {column.table!r}", did_you_mean(column.table, named)
+            )
 
-    def _say(self, node: exp.Expression, message: str, hint: str) -> None:
+    def _say(self, node: exp.Expr, message: str, hint: str) -> None:
         start = node.meta.get("start")
         if start is not None:
             self.mistakes.append(Mistake(message, int(start), 0, hint))
 
 
-def _inside(node: exp.Expression, without: set[str] = frozenset()) -> Iterator[exp.Expression]:  # type: ignore[assignment]
+def _inside(node: exp.Expr, without: set[str] = frozenset()) -> Iterator[exp.Expr]:  # type: ignore[assignment]
     """The columns and the queries in a SELECT's expressions; not what is inside of those queries."""
     for name, value in node.args.items():
         if name in without:
@@ -189,5 +195,5 @@ def _inside(node: exp.Expression, without: set[str] = frozenset()) -> Iterator[e
                 yield child
                 if isinstance(child, exp.Column):
                     continue
-            elif isinstance(child, exp.Expression):
+            elif isinstance(child, exp.Expr):
                 yield from _inside(child)

@@ -14,7 +14,10 @@ from headrace.sql.tokens import Word, closing, split
 _FROM_IN_CALL = {"EXTRACT", "TRIM", "BTRIM", "LTRIM", "RTRIM", "SUBSTRING", "SUBSTR", "OVERLAY"}
 _NOT_TABLES = {"LATERAL", "UNNEST", "VALUES", "TABLE", "EACH"}
 _END_OF_FROM = set(
-    "WHERE GROUP HAVING ORDER SORT CLUSTER DISTRIBUTE SELECT UNION INTERSECT EXCEPT MINUS WINDOW LIMIT QUALIFY VIEW".split()
+    (
+        "WHERE GROUP HAVING ORDER SORT CLUSTER DISTRIBUTE SELECT UNION INTERSECT EXCEPT MINUS WINDOW LIMIT QUALIFY "
+        "VIEW"
+    ).split()
 )
 _QUERY = {"SELECT", "WITH", "VALUES", "FROM"}
 
@@ -75,9 +78,7 @@ def references(words: list[Word]) -> list[tuple[str, int, int]]:
             expect = False
         elif before == ".":
             continue
-        elif word == "JOIN" or (
-            word == "FROM" and not (calls and calls[-1] in _FROM_IN_CALL) and before != "DISTINCT"
-        ):
+        elif word == "JOIN" or (word == "FROM" and not (calls and calls[-1] in _FROM_IN_CALL) and before != "DISTINCT"):
             expect, listing[-1] = True, True
         elif word == "TABLE" and (calls or index == 0) and before != "LATERAL":
             expect = after != "("

@@ -20,7 +20,9 @@ def statement_mistake(words: list[Word], begins: set[str]) -> Mistake | None:
             opened.append(word)
         elif word.word == ")":
             if not opened:
-                return Mistake("this parenthesis closes nothing", word.line, word.column, "delete it, or open one before")
+                return Mistake(
+                    "this parenthesis closes nothing", word.line, word.column, "delete it, or open one before"
+                )
             opened.pop()
         elif word.word == "," and _is_stray(words, index):
             return Mistake("nothing follows this comma", word.line, word.column, "delete it, or add what is missing")
@@ -38,5 +40,7 @@ def _is_stray(words: list[Word], index: int) -> bool:
     after = words[index + 1].word if index + 1 < len(words) else ""
     if after == "FROM":  # SELECT a, FROM t; in Spark `from` may also be a column: SELECT a, from FROM t
         following = words[index + 2] if index + 2 < len(words) else None
-        return following is not None and (following.word == "(" or (following.is_name and following.word not in {"FROM", "AS"}))
+        return following is not None and (
+            following.word == "(" or (following.is_name and following.word not in {"FROM", "AS"})
+        )
     return after in {",", ")"} or index + 1 == len(words)

@@ -17,13 +17,19 @@ from headrace.sql.tokens import NotSql, Word, closing, split
 
 # Words that follow a table's name and are not its alias.
 _AFTER_TABLE = set(
-    "WHERE JOIN LEFT RIGHT INNER FULL OUTER CROSS NATURAL ON USING GROUP ORDER HAVING LIMIT OFFSET FETCH FOR WINDOW UNION "
-    "INTERSECT EXCEPT MINUS LATERAL TABLESAMPLE MATCH_RECOGNIZE PIVOT UNPIVOT QUALIFY TABLE SEMI ANTI".split()
+    (
+        "WHERE JOIN LEFT RIGHT INNER FULL OUTER CROSS NATURAL ON USING GROUP ORDER HAVING LIMIT OFFSET FETCH FOR "
+        "WINDOW UNION INTERSECT EXCEPT MINUS LATERAL TABLESAMPLE MATCH_RECOGNIZE PIVOT UNPIVOT QUALIFY TABLE SEMI "
+        "ANTI"
+    ).split()
 )
 # Names that Flink gives to columns of window functions and to units of time.
 _WORDS = set(
-    "window_start window_end window_time rowtime proctime descriptor seconds minutes hours days weeks months years measures "
-    "pattern define after match past last first next prev row per within subset size slide gap data timecol offset model".split()
+    (
+        "window_start window_end window_time rowtime proctime descriptor seconds minutes hours days weeks months "
+        "years measures pattern define after match past last first next prev row per within subset size slide gap "
+        "data timecol offset model"
+    ).split()
 )
 
 
@@ -46,7 +52,9 @@ def absent(sql: str, columns: Iterable[str]) -> list[str]:
         words = split(sql, "flink")
     except NotSql:
         return []
-    stars = any(w.word == "*" and i and words[i - 1].word in {"SELECT", ".", ",", "DISTINCT"} for i, w in enumerate(words))
+    stars = any(
+        w.word == "*" and i and words[i - 1].word in {"SELECT", ".", ",", "DISTINCT"} for i, w in enumerate(words)
+    )
     names = {w.text for w in words if w.is_name}
     return [] if stars else [c for c in columns if c not in names]
 
@@ -59,14 +67,16 @@ def _qualified(words: list[Word], named: list[tuple[str, int, int]], tables: Map
         aliases.setdefault(words[at].text if has else name, set()).add(name)
     own = {words[i].text for i in range(1, len(words)) if words[i - 1].word == ")" and words[i].is_name}
     own |= {words[i].text for i in range(2, len(words)) if words[i - 2].word == ")" and words[i - 1].word == "AS"}
-    own |= {words[i].text for i in range(len(words) - 1) if words[i].is_name and words[i + 1].word == "AS"} - set(tables)
+    own |= {words[i].text for i in range(len(words) - 1) if words[i].is_name and words[i + 1].word == "AS"} - set(
+        tables
+    )
     own |= {c.name for c in common_tables(words)}
     mistakes = []
     for index in range(1, len(words) - 1):
         alias, column = words[index - 1], words[index + 1]
         if words[index].word != "." or not column.is_name or alias.text not in aliases or alias.text in own:
             continue
-        if index > 1 and words[index - 2].word == "." or _word(words, index + 2) in {".", "("}:
+        if (index > 1 and words[index - 2].word == ".") or _word(words, index + 2) in {".", "("}:
             continue
         of = [tables.get(name) for name in aliases[alias.text]]
         if len(of) == 1 and of[0] is not None and column.text not in of[0]:
@@ -88,7 +98,9 @@ def _near_misses(words: list[Word], named: list[tuple[str, int, int]], tables: M
         free = word.is_plain and _word(words, index - 1) != "." and _word(words, index + 1) not in {".", "("}
         if not free or word.text in known or word.text in defined or word.text.lower() in _WORDS:
             continue
-        near = get_close_matches(word.text, known, n=1, cutoff=0.85) if re.fullmatch(r"[a-z][a-z0-9_]+", word.text) else []
+        near = (
+            get_close_matches(word.text, known, n=1, cutoff=0.85) if re.fullmatch(r"[a-z][a-z0-9_]+", word.text) else []
+        )
         if near:
             message = f"no such column {word.text!r}"
             mistakes.append(Mistake(message, word.line, word.column, f"did you mean {near[0]!r}?"))
@@ -101,7 +113,11 @@ def _defined(words: list[Word]) -> set[str]:
     pairs = closing(words)
     for index, word in enumerate(words):
         before = words[index - 1] if index else None
-        if word.is_name and before and (before.word in {"AS", ")", "]"} or before.is_plain or before.kind in {"text", "number"}):
+        if (
+            word.is_name
+            and before
+            and (before.word in {"AS", ")", "]"} or before.is_plain or before.kind in {"text", "number"})
+        ):
             names.add(word.text)
             if _word(words, index + 1) == "(":
                 names |= {w.text for w in words[index + 2 : pairs[index + 1]] if w.is_name}

@@ -76,7 +76,18 @@ def split(sql: str, dialect: str = "spark") -> list[Word]:
         kind = _kind(token.token_type, token.text)
         quoted = kind == "text" or token.token_type == TokenType.IDENTIFIER
         word = "" if quoted else "".join(token.text.upper().split()[:1])  # GROUP BY is one token
-        words.append(Word(token.text, word, line, column, token.start, token.end + 1, kind, kind == "name" and token.token_type in _PLAIN))
+        words.append(
+            Word(
+                token.text,
+                word,
+                line,
+                column,
+                token.start,
+                token.end + 1,
+                kind,
+                kind == "name" and token.token_type in _PLAIN,
+            )
+        )
     return words
 
 
