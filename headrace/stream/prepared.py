@@ -20,8 +20,12 @@ class Prepared(Protocol):
 
     columns: list[tuple[str, str]]  # of the result: name and Flink type
 
-    def explain(self, sinks: tuple[str, str, str]) -> str:
-        """Makes the sinks and returns Flink's plan. Raises HeadraceError when the query can't run as a stream."""
+    def sinks(self, statements: tuple[str, str, str]) -> None:
+        """Makes the two sink tables and keeps the statement set that fills them."""
+        ...
+
+    def explain(self) -> str:
+        """Flink's plan, without the topic. Raises HeadraceError when the query can't run as a stream."""
         ...
 
     def submit(self, restore: str) -> str:
@@ -50,11 +54,13 @@ class _Sql:
         self._users(f"CREATE TEMPORARY VIEW {RESULT} AS\n{_one_statement(job.text)}")
         self.columns = [(str(row[0]), str(row[1])) for row in self._users(f"DESCRIBE {RESULT}").rows]
 
-    def explain(self, sinks: tuple[str, str, str]) -> str:
-        postgres, topic, self.insert = sinks
+    def sinks(self, statements: tuple[str, str, str]) -> None:
+        postgres, topic, self.insert = statements
         self._ours(postgres)
         self._ours(topic)
-        return str(self._users(self.insert.replace("EXECUTE", "EXPLAIN", 1)).rows[0][0])
+
+    def explain(self) -> str:
+        return str(self._users(f"EXPLAIN {first_insert(self.insert)}").rows[0][0])
 
     def submit(self, restore: str) -> str:
         self._ours(f"SET '{RECOVERY}' = '{restore}'" if restore else f"RESET '{RECOVERY}'")
@@ -72,6 +78,11 @@ class _Sql:
         except StatementFailed as error:
             reason = mistakes.root_cause(error.trace)
             raise HeadraceError(f"Flink refused a statement of Headrace's own for {self.job.name}: {reason}", hint=mistakes.masked(statement)) from None
+
+
+def first_insert(statement_set: str) -> str:
+    """The insert into PostgreSQL: it has all that keeps state, and planning half as much is twice as quick."""
+    return statement_set.splitlines()[1].rstrip(";")
 
 
 def _one_statement(text: str) -> str:
