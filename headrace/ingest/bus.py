@@ -55,8 +55,9 @@ def ends(project: Project, topics: dict[str, int], client: AdminClient | None = 
     asked = {TopicPartition(t, p): OffsetSpec.latest() for t, n in topics.items() for p in range(n)}
     if not asked:
         return {}
+    client = client or admin(project)  # it must live until its futures are done
     try:
-        listed = (client or admin(project)).list_offsets(asked, request_timeout=15)
+        listed = client.list_offsets(asked, request_timeout=15)
         return {(tp.topic, tp.partition): future.result(timeout=20).offset for tp, future in listed.items()}
     except KafkaException as error:
         raise unreachable(project, error) from error

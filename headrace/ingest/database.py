@@ -1,0 +1,126 @@
+"""A CDC source's own database: connecting to it, and what its tables need before their log can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pymysql
+
+from headrace.errors import HeadraceError
+from headrace.ingest import debezium, topics
+from headrace.project import Project, Source
+
+SECONDS = 5  # to connect; a database that takes longer counts as away
+_CREATE = "CREATE TABLE IF NOT EXISTS {} (name varchar(64) PRIMARY KEY, marker varchar(64) NOT NULL, at {} NOT NULL)"
+
+
+@contextmanager
+def connect(project: Project, source: Source) -> Iterator[Any]:
+    """A cursor on the source's database, each statement committed at once.
+
+    Raises HeadraceError naming the source's file and line when it can't be reached or refuses the user.
+    """
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(project.addresses.source(source))
+    common = {"host": parts.hostname, "user": unquote(parts.username or ""), "password": unquote(parts.password or "")}
+    try:
+        if source.kind == "postgresql":
+            base = debezium.database(source)
+            connection: Any = psycopg.connect(
+                **common, port=parts.port or 5432, dbname=base, autocommit=True, connect_timeout=SECONDS
+            )
+        else:
+            base = debezium.database(source)
+            port = parts.port or 3306
+            connection = pymysql.connect(**common, port=port, database=base, autocommit=True, connect_timeout=SECONDS)
+    except (psycopg.OperationalError, pymysql.err.MySQLError) as error:
+        raise _refused(source, error) from error
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def prepare(project: Project, source: Source) -> list[str]:
+    """Makes the marker table and sets what before-images need; returns warnings about what could not be done.
+
+    Idempotent. Raises HeadraceError when the database can't be reached or its log can't be read at all.
+    """
+    with connect(project, source) as cursor:
+        return _postgresql(cursor, source) if source.kind == "postgresql" else _mariadb(cursor, source)
+
+
+def mark(project: Project, source: Source, marker: str) -> None:
+    """Commits a marker row: once it is seen on the bus, everything committed before this call is there too."""
+    table = topics.marker_table(source)
+    with connect(project, source) as cursor:
+        if source.kind == "postgresql":
+            insert = f"INSERT INTO {table} (name, marker, at) VALUES ('mark', %s, now())"
+            cursor.execute(f"{insert} ON CONFLICT (name) DO UPDATE SET marker = EXCLUDED.marker, at = now()", (marker,))
+        else:
+            cursor.execute(f"REPLACE INTO {table} (name, marker, at) VALUES ('mark', %s, now(6))", (marker,))
+
+
+def _postgresql(cursor: Any, source: Source) -> list[str]:
+    level = cursor.execute("SHOW wal_level").fetchone()[0]
+    if level != "logical":
+        raise HeadraceError(f"source {source.name!r}: wal_level is {level!r}", place=source.place, hint="set wal_level = logical")
+    warnings = _attempt(cursor, _CREATE.format(topics.marker_table(source), "timestamptz"), source, "make the marker table")
+    for table in source.tables:
+        schema, _, name = table.origin.partition(".")
+        found = cursor.execute(
+            "SELECT relreplident FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relname = %s",
+            (schema, name),
+        ).fetchone()
+        if found is None:
+            warnings.append(f"source {source.name!r}: there is no table {table.origin} in its database yet")
+        elif found[0] not in ("f", b"f"):
+            alter = f'ALTER TABLE "{schema}"."{name}" REPLICA IDENTITY FULL'
+            warnings += _attempt(cursor, alter, source, f"{alter}: updates and deletes come without before-image")
+    return warnings
+
+
+def _mariadb(cursor: Any, source: Source) -> list[str]:
+    cursor.execute("SELECT @@log_bin, @@binlog_format, @@binlog_row_image")
+    log, format, image = cursor.fetchone()
+    if not log or format != "ROW":
+        message = f"source {source.name!r}: log_bin is {log}, binlog_format {format}"
+        raise HeadraceError(message, place=source.place, hint="start MariaDB with --log-bin --binlog-format=ROW")
+    warnings = [] if image == "FULL" else [f"source {source.name!r}: binlog_row_image is {image}, before-images need FULL"]
+    warnings += _attempt(cursor, _CREATE.format(topics.marker_table(source), "datetime(6)"), source, "make the marker table")
+    for table in source.tables:
+        schema, _, name = table.origin.partition(".")
+        where = "FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
+        cursor.execute(f"SELECT count(*) {where}", (schema, name))
+        if not cursor.fetchone()[0]:
+            warnings.append(f"source {source.name!r}: there is no table {table.origin} in its database yet")
+        cursor.execute(
+            "SELECT count(*) FROM information_schema.referential_constraints WHERE constraint_schema = %s AND table_name = %s"
+            " AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL'))",
+            (schema, name),
+        )
+        if cursor.fetchone()[0]:
+            warnings.append(f"source {source.name!r}: {table.origin} is changed by foreign-key cascades, which the log doesn't have")
+    return warnings
+
+
+def _attempt(cursor: Any, statement: str, source: Source, what: str) -> list[str]:
+    try:
+        cursor.execute(statement)
+    except (psycopg.errors.InsufficientPrivilege, pymysql.err.OperationalError) as error:
+        return [f"source {source.name!r}: could not {what} ({str(error).splitlines()[0]})"]
+    return []
+
+
+def _refused(source: Source, error: Exception) -> HeadraceError:
+    text = str(error.args[-1] if error.args else error).strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    wrong = any(word in text for word in ("authentication", "Access denied", "no password", "role"))
+    said = "refuses the user or password" if wrong else "can't be reached"
+    hint = "look at the user here and at the secret in the environment" if wrong else "is the database running?"
+    return HeadraceError(f"source {source.name!r} {said}: {lines[-1]}", place=source.place, hint=hint)
