@@ -1,0 +1,82 @@
+"""The example company on a platform of its own: a copy of the repository's project, driven by the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from headrace.project import Project, load
+
+COPIED = ("lake/sources", "schemas", "jobs", "dags", "demo")
+WAIT = 420  # seconds; most of it for machines that are busy with other things
+
+
+class Company:
+    """The project's folder and what one does in it. Every verb is a process of its own, as for a person."""
+
+    def __init__(self, repository: Path, root: Path, ports: int) -> None:
+        self.repository, self.root = repository, root
+        for folder in COPIED:
+            shutil.copytree(repository / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        settings = (repository / "headrace.yml").read_text()
+        (root / "headrace.yml").write_text(f"{settings}\nlocal: {{ports: {ports}}}\n")
+
+    @property
+    def project(self) -> Project:
+        return load(self.root)
+
+    def headrace(self, *arguments: str, timeout: float = 600, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs one verb; with `ok` it must succeed."""
+        command = [str(Path(sys.executable).with_name("headrace")), "-C", str(self.root), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        said = f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        assert not ok or done.returncode == 0, f"headrace {' '.join(arguments)} ended with {done.returncode}:\n{said}"
+        return done
+
+    def up(self) -> None:
+        self.headrace("up", "--prepare", f"{sys.executable} -m demo --prepare --history 600", timeout=900)
+
+    def down(self) -> None:
+        self.headrace("down", timeout=300)
+
+    def wait(self) -> None:
+        """Until everything committed so far is in every view."""
+        self.headrace("wait", "--timeout", str(WAIT), timeout=WAIT + 120)
+
+    def status(self, *options: str) -> dict:  # type: ignore[type-arg]
+        return json.loads(self.headrace("status", "--format", "json", *options).stdout)
+
+    def servers(self) -> dict[str, dict]:  # type: ignore[type-arg]
+        """name → state and pid of each server."""
+        return {row["server"]: row for row in self.status("--servers")["servers"]}
+
+    def generate(self, orders: int, rate: float, seed: int) -> dict:  # type: ignore[type-arg]
+        """Runs the generator to its end; returns what it says it wrote."""
+        return self.finish(self.start(orders, rate, seed))
+
+    def start(self, orders: int, rate: float, seed: int) -> subprocess.Popen[str]:
+        """Starts the generator."""
+        options = ["--orders", str(orders), "--rate", str(rate), "--seed", str(seed), "--format", "json"]
+        command = [sys.executable, "-m", "demo", "-C", str(self.root), *options]
+        return subprocess.Popen(
+            command,
+            cwd=self.repository,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, generator: subprocess.Popen[str], timeout: float = 300) -> dict:  # type: ignore[type-arg]
+        """Waits for the generator's end; it must have survived whatever happened meanwhile."""
+        try:
+            out, err = generator.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            generator.send_signal(signal.SIGKILL)
+            raise
+        assert generator.returncode == 0, f"the generator ended with {generator.returncode}:\n{out}\n{err}"
+        return json.loads(out.splitlines()[-1])

@@ -1,0 +1,64 @@
+"""Every batch view equals the same SQL run by DuckDB over a plain copy of the sources; nothing lost or twice."""
+
+from __future__ import annotations
+
+import pytest
+from deltalake import DeltaTable
+
+from headrace.lake import paths
+from tests.e2e import oracle, truth
+from tests.e2e.company import Company
+
+EVENTS = ("trips", "deliveries", "ratings", "courier_pings")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def written(company: Company) -> dict:  # type: ignore[type-arg]
+    """What the generator wrote, while everything ran; all of it has arrived."""
+    wrote = company.generate(orders=300, rate=30, seed=11)
+    company.wait()
+    return wrote
+
+
+def test_every_view_equals_the_same_sql_over_a_copy_of_the_sources(company: Company):
+    assert oracle.differences(company.project) == {}
+
+
+def test_status_says_caught_up_by_position(company: Company):
+    said = company.status()
+    assert said["caught_up"], said["flow"]
+    assert {row["name"] for row in said["flow"]} == {*company.project.tables, *(j.name for j in company.project.jobs)}
+    assert {row["state"] for row in said["servers"]} == {"running"}, said["servers"]
+
+
+@pytest.mark.parametrize("table", EVENTS)
+def test_each_acknowledged_event_landed_once_or_is_in_quarantine_once(company: Company, table: str):
+    project = company.project
+    lines = truth.sent(project, project.table(table))
+    rows = DeltaTable(paths.landing(project, table)).to_pyarrow_table(columns=["op", "partition", "offset"]).to_pylist()
+    landed = sorted((row["partition"], row["offset"]) for row in rows if row["op"] == "c")
+    rejected = truth.quarantined(project, table)
+    malformed = [(line["partition"], line["offset"]) for line in lines if line["kind"] == "malformed"]
+    assert rejected == malformed
+    assert landed == [(line["partition"], line["offset"]) for line in lines if line["kind"] != "malformed"]
+
+
+def test_what_the_generator_says_is_in_the_databases(company: Company, written: dict):  # type: ignore[type-arg]
+    """The generator's own count of rows, so that the oracle compares what was meant to be compared."""
+    copied = truth.copy(company.project)
+    for table in ("orders", "order_items", "refunds"):
+        counts = written["tables"].get(table, {})
+        assert counts, f"the generator wrote nothing to {table}: choose more orders"
+    assert written["tables"]["orders"]["deleted"], "no draft was discarded: deletes were not tried"
+    rolled_back = copied.execute("SELECT COUNT(*) FROM orders WHERE id < 0 OR total > 999999").fetchone()
+    assert rolled_back == (0,)
+    odd = """SELECT COUNT(*) FROM orders o JOIN (SELECT order_id, SUM(price * quantity) AS items FROM order_items
+        GROUP BY order_id) i ON i.order_id = o.id WHERE i.items <> o.total"""
+    assert copied.execute(odd).fetchone() == (0,), "an order's total is not the sum of its items"
+
+
+def test_two_generators_at_once_do_not_collide(company: Company):
+    first, second = company.start(100, 20, seed=21), company.start(100, 20, seed=21)
+    assert company.finish(first)["orders"] == company.finish(second)["orders"] == 100
+    company.wait()
+    assert oracle.differences(company.project) == {}
