@@ -21,8 +21,12 @@ def settings(project: Project, **more: Any) -> dict[str, Any]:
 
 
 def producer_settings(project: Project, **more: Any) -> dict[str, Any]:
-    """Settings of a producer whose records are acknowledged by all replicas and never written twice."""
-    return settings(project, enable_idempotence=True, acks="all", message_max_bytes=MAX_MESSAGE, compression_type="lz4", **more)
+    """Settings of a producer whose records are acknowledged by all replicas and never written twice.
+
+    Keys go to the partitions that Java's producers (Connect) give them, so that a key stays on one partition.
+    """
+    fixed = {"enable_idempotence": True, "acks": "all", "compression_type": "lz4", "partitioner": "murmur2_random"}
+    return settings(project, **fixed, message_max_bytes=MAX_MESSAGE, **more)
 
 
 def admin(project: Project) -> AdminClient:
@@ -68,7 +72,15 @@ def read_to_end(project: Project, topic: str, timeout: float = 30) -> list[Any]:
     import time
 
     count = partitions(project).get(topic, 0)
-    consumer = Consumer(settings(project, group_id="headrace-read", isolation_level="read_committed", enable_partition_eof=True, enable_auto_commit=False))
+    consumer = Consumer(
+        settings(
+            project,
+            group_id="headrace-read",
+            isolation_level="read_committed",
+            enable_partition_eof=True,
+            enable_auto_commit=False,
+        )
+    )
     try:
         consumer.assign([TopicPartition(topic, p, 0) for p in range(count)])
         records, open_, deadline = [], set(range(count)), time.monotonic() + timeout
@@ -87,4 +99,6 @@ def read_to_end(project: Project, topic: str, timeout: float = 30) -> list[Any]:
 
 def unreachable(project: Project, error: Exception) -> HeadraceError:
     """The error of a bus that does not answer."""
-    return HeadraceError(f"the bus at {project.addresses.bus} does not answer: {error}", hint="headrace status   shows whether it runs")
+    return HeadraceError(
+        f"the bus at {project.addresses.bus} does not answer: {error}", hint="headrace status   shows whether it runs"
+    )

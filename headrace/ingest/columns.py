@@ -35,7 +35,7 @@ class Landed:
     def __len__(self) -> int:
         return len(self.op)
 
-    def add(self, op: str, key: str | None, before: str | None, after: str | None, moment: datetime | None, fallback: int, position: str, headers: Headers, snapshot: str, partition: int, offset: int, appended: int, event_id: str | None) -> None:  # fmt: skip  # noqa: E501, PLR0913 - the hot path: positional
+    def add(self, op: str, key: str | None, before: str | None, after: str | None, moment: datetime | None, fallback: int, position: str, headers: Headers, snapshot: str, partition: int, offset: int, appended: int, event_id: str | None) -> None:  # fmt: skip  # noqa: E501 - the hot path: positional
         """One row; `fallback` is the event time in milliseconds when the contract's column gives none."""
         self.op.append(op)
         self.key.append(key)

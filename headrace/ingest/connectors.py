@@ -61,7 +61,9 @@ def states(project: Project) -> list[State]:
 def restart(project: Project, source: Source) -> None:
     """Starts a source's connector and its failed tasks again."""
     with _client(project) as client:
-        _call(client, "POST", f"/connectors/{source.name}/restart", params={"includeTasks": "true", "onlyFailed": "true"})
+        _call(
+            client, "POST", f"/connectors/{source.name}/restart", params={"includeTasks": "true", "onlyFailed": "true"}
+        )
 
 
 def _ensure(project: Project, source: Source, client: httpx.Client) -> list[str]:

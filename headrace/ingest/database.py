@@ -69,8 +69,12 @@ def mark(project: Project, source: Source, marker: str) -> None:
 def _postgresql(cursor: Any, source: Source) -> list[str]:
     level = cursor.execute("SHOW wal_level").fetchone()[0]
     if level != "logical":
-        raise HeadraceError(f"source {source.name!r}: wal_level is {level!r}", place=source.place, hint="set wal_level = logical")
-    warnings = _attempt(cursor, _CREATE.format(topics.marker_table(source), "timestamptz"), source, "make the marker table")
+        raise HeadraceError(
+            f"source {source.name!r}: wal_level is {level!r}", place=source.place, hint="set wal_level = logical"
+        )
+    warnings = _attempt(
+        cursor, _CREATE.format(topics.marker_table(source), "timestamptz"), source, "make the marker table"
+    )
     for table in source.tables:
         schema, _, name = table.origin.partition(".")
         found = cursor.execute(
@@ -91,8 +95,12 @@ def _mariadb(cursor: Any, source: Source) -> list[str]:
     if not log or format != "ROW":
         message = f"source {source.name!r}: log_bin is {log}, binlog_format {format}"
         raise HeadraceError(message, place=source.place, hint="start MariaDB with --log-bin --binlog-format=ROW")
-    warnings = [] if image == "FULL" else [f"source {source.name!r}: binlog_row_image is {image}, before-images need FULL"]
-    warnings += _attempt(cursor, _CREATE.format(topics.marker_table(source), "datetime(6)"), source, "make the marker table")
+    warnings = (
+        [] if image == "FULL" else [f"source {source.name!r}: binlog_row_image is {image}, before-images need FULL"]
+    )
+    warnings += _attempt(
+        cursor, _CREATE.format(topics.marker_table(source), "datetime(6)"), source, "make the marker table"
+    )
     for table in source.tables:
         schema, _, name = table.origin.partition(".")
         where = "FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
@@ -105,7 +113,9 @@ def _mariadb(cursor: Any, source: Source) -> list[str]:
             (schema, name),
         )
         if cursor.fetchone()[0]:
-            warnings.append(f"source {source.name!r}: {table.origin} is changed by foreign-key cascades, which the log doesn't have")
+            warnings.append(
+                f"source {source.name!r}: {table.origin} is changed by foreign-key cascades, which the log doesn't have"
+            )
     return warnings
 
 

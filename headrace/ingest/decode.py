@@ -6,7 +6,7 @@ null where its key is known, because its key has no valid row from then on; a `b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +63,9 @@ class Decoder:
                 if kind != LOG_APPEND_TIME:
                     if strict:
                         raise WrongTimestamp(f"partition {message.partition()}, offset {message.offset()}")
-                    raise Reject("the record has no append time of the broker (message.timestamp.type is not LogAppendTime)")
+                    raise Reject(
+                        "the record has no append time of the broker (message.timestamp.type is not LogAppendTime)"
+                    )
                 value = message.value()
                 if headers.marker is not None:
                     landed.marker(message, headers, appended)
@@ -91,7 +93,9 @@ class Decoder:
             partition, offset, appended, None if event_id is None else str(event_id),
         )  # fmt: skip
 
-    def _change(self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed, rejected: Rejected) -> None:
+    def _change(
+        self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed, rejected: Rejected
+    ) -> None:
         change = _object(value, headers)
         op = change.get("op")
         if op not in _CHANGES:
@@ -182,4 +186,4 @@ def _object(value: bytes, headers: Headers | None = None) -> dict[str, Any]:
     return found
 
 
-__all__: list[str] = ["Contract", "Decoder", "LOG_APPEND_TIME", "MAX_VALUE", "Reject", "WrongTimestamp", "reject_all"]
+__all__: list[str] = ["LOG_APPEND_TIME", "MAX_VALUE", "Contract", "Decoder", "Reject", "WrongTimestamp", "reject_all"]

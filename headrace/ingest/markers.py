@@ -63,7 +63,9 @@ def write(project: Project, names: list[str], marker: str, timeout: float = 10) 
         for partition in range(there.get(topic, 0)):
             producer.produce(topic, value, partition=partition, headers=head, on_delivery=delivered)
     if producer.flush(timeout) or failed:
-        raise HeadraceError("markers could not be written: " + ("; ".join(failed) or "the bus did not acknowledge them"))
+        raise HeadraceError(
+            "markers could not be written: " + ("; ".join(failed) or "the bus did not acknowledge them")
+        )
     return written
 
 
@@ -72,7 +74,9 @@ def _through_sources(project: Project, sources: list[Source], marker: str, deadl
     there = bus.partitions(project)
     topic_of = {topics.marker_topic(s): s for s in sources}
     ends = bus.ends(project, {t: there[t] for t in topic_of if t in there})
-    settings = bus.settings(project, group_id="headrace-marker", isolation_level="read_committed", enable_auto_commit=False)
+    settings = bus.settings(
+        project, group_id="headrace-marker", isolation_level="read_committed", enable_auto_commit=False
+    )
     consumer = Consumer(settings)
     try:
         consumer.assign([TopicPartition(t, p, at) for (t, p), at in ends.items()])

@@ -83,7 +83,9 @@ def repair(client: AdminClient, topics: dict[str, dict[str, str]]) -> list[str]:
     for name, found in configurations(client, list(topics)).items():
         different = {key: value for key, value in topics[name].items() if found.get(key) != value}
         if different:
-            entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in different.items()]
+            entries = [
+                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in different.items()
+            ]
             changes.append(ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries))
     for future in client.incremental_alter_configs(changes).values() if changes else ():
         future.result(timeout=30)

@@ -211,8 +211,14 @@ class Worker:
         lane = self._layout.lanes.get(message.topic() or "")
         if error.code() == KafkaError._AUTO_OFFSET_RESET and lane:
             text = f"the topic no longer holds the position stored in the lake, records are lost: {error.str()}"
-            self._stop_lane(lane, HeadraceError(text, hint="was the topic's retention changed, or the topic made anew?"))
-        elif error.code() not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
+            self._stop_lane(
+                lane, HeadraceError(text, hint="was the topic's retention changed, or the topic made anew?")
+            )
+        elif error.code() not in (
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            KafkaError._ALL_BROKERS_DOWN,
+            KafkaError._TRANSPORT,
+        ):
             self._say(f"{message.topic()}: {error.str()}")
 
     def _flush(self) -> None:

@@ -112,9 +112,20 @@ def data_positions(project: Project, table: str) -> dict[int, int]:
     return _versions(project, table, _DATA)
 
 
+def topic_id(project: Project, table: str) -> str | None:
+    """The id of the topic that the table is landed from; None when there is no landing table."""
+    try:
+        return DeltaTable(paths.landing(project, table)).metadata().configuration.get(TOPIC_ID)
+    except TableNotFoundError:
+        return None
+
+
 def compact(address: str) -> dict[str, Any]:
     """Merges small files into large ones without changing a row (dataChange=false); safe beside a running worker."""
-    handle = DeltaTable(address)
+    try:
+        handle = DeltaTable(address)
+    except TableNotFoundError:
+        return {"files_before": 0, "files_after": 0}
     result = handle.optimize.compact(writer_properties=_WRITER)
     if result["numFilesRemoved"]:
         handle.create_checkpoint()
@@ -141,7 +152,11 @@ def _open(address: str, schema: pa.Schema, statistics: str, properties: dict[str
             pass
         try:
             DeltaTable.create(
-                address, schema, partition_by=["landing_date"], configuration=configuration, raise_if_key_not_exists=False
+                address,
+                schema,
+                partition_by=["landing_date"],
+                configuration=configuration,
+                raise_if_key_not_exists=False,
             )
         except DeltaError:  # another worker has just made it
             if attempt > 2:

@@ -60,7 +60,7 @@ def compile_check(columns: Iterable[Column], event_time: str = "") -> Callable[[
         keep = column.name == event_time
         lines += [f" {line}" for line in _test(column, index, names, keep)]
     source = "\n".join([*lines, " return moment"])
-    exec(compile(source, "<contract>", "exec"), names)  # noqa: S102 - the source is made of column names through repr
+    exec(compile(source, "<contract>", "exec"), names)
     return names["check"]
 
 
@@ -82,7 +82,10 @@ def _test(column: Column, index: int, names: dict[str, Any], keep: bool) -> list
     if kind == "number":
         return ["elif type(v) is not float and type(v) is not int:", f" {wrong('a number')}"]
     if kind == "boolean":
-        return ["elif v is not True and v is not False and not (type(v) is int and (v == 0 or v == 1)):", f" {wrong('true or false')}"]
+        return [
+            "elif v is not True and v is not False and not (type(v) is int and (v == 0 or v == 1)):",
+            f" {wrong('true or false')}",
+        ]
     if kind in {"date", "timestamp"}:
         names[f"p{index}"] = re.compile(DATE if kind == "date" else TIMESTAMP, re.ASCII).fullmatch
         expected = "a date such as 2026-01-31" if kind == "date" else "a UTC timestamp such as 2026-01-31T12:00:00Z"

@@ -1,0 +1,64 @@
+"""Pull a source, check its health, or compact its landing tables."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from headrace.cli.context import Format, project, show
+from headrace.errors import HeadraceError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The source: the name of its file in lake/sources/.")]
+Listing = Annotated[Format, typer.Option("--format", help="How to print.")]
+_ALL = "All sources when left out."
+
+
+@app.command()
+def pull(name: Name, format: Listing = Format.table) -> None:
+    """Bring what a source of files or a jdbc source has and the last pull had not. Repeating it delivers nothing twice."""
+    from headrace.ingest.pull import pull as pull_source
+
+    opened = project()
+
+    def say(text: str) -> None:
+        if sys.stderr.isatty():
+            print(text, file=sys.stderr)
+
+    result = pull_source(opened, opened.source(name), say)
+    show([{"table": table, "rows": rows} for table, rows in result["tables"].items()], format)
+    if result["skipped"]:
+        hint = "they are pulled as soon as they can be read"
+        raise HeadraceError(*(f"not pulled: {reason}" for reason in result["skipped"]), hint=hint)
+
+
+@app.command()
+def check(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=_ALL)] = None, format: Listing = Format.table
+) -> None:
+    """Whether sources work: connection, connector, topics, last landed rows. Exit status 1 if one doesn't."""
+    from headrace.ingest import health
+
+    opened = project()
+    rows = health.check(opened, (opened.source(name),) if name else opened.sources)
+    show(rows, format)
+    if any(row["wrong"] for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compact(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=_ALL)] = None, format: Listing = Format.table
+) -> None:
+    """Merge the small files that landing writes into large ones. Changes no row; safe while landing goes on."""
+    from headrace.lake import landing, paths
+
+    opened = project()
+    sources = (opened.source(name),) if name else opened.sources
+    found = []
+    for table in (table for source in sources for table in source.tables):
+        for zone, address in (("landing", paths.landing), ("quarantine", paths.quarantine)):
+            found.append({"table": table.name, "zone": zone, **landing.compact(address(opened, table.name))})
+    show([row for row in found if row["zone"] == "landing" or row["files_before"]], format)

@@ -1,0 +1,64 @@
+"""Folders of files: each new or changed file is pulled once, in order of names."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from headrace.ingest.files import READERS
+from headrace.ingest.pulled import Line, Report, State
+from headrace.project import Table
+
+_FRESH = 10.0  # seconds: a file changed since, whose last line has no end, is taken to be still being written
+_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", "~")
+
+
+def steps(folder: Path, table: Table, state: State, report: Report) -> Iterator[tuple[Iterator[Line], State]]:
+    """One step per new or changed file. What can't be read now is named in `report` and stays to be pulled.
+
+    A file is known by name and content, so touching it changes nothing; a changed file is pulled whole.
+    """
+    if not folder.is_dir():
+        report.skipped.append(f"{folder} is not a folder")
+        return
+    for path in sorted(
+        p for p in folder.glob(table.origin) if not p.name.startswith(".") and not p.name.endswith(_SUFFIXES)
+    ):
+        name = path.relative_to(folder).as_posix()
+        try:
+            content = _settled(path)
+        except (OSError, _Unsettled) as error:
+            report.skipped.append(f"{path}: {error}")
+            continue
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        if state.files.get(name) == digest:
+            continue
+        try:
+            lines = READERS[table.format](content, table.contract, name)
+        except ValueError as error:
+            report.skipped.append(f"{path}: {error}")
+            continue
+        state = state.next(files=state.files | {name: digest})
+        yield lines, state
+
+
+class _Unsettled(Exception):
+    """The file is being written."""
+
+
+def _settled(path: Path) -> bytes:
+    """The content of a file that nobody is writing to, as far as can be seen."""
+    if not path.is_file():
+        raise _Unsettled("not a file")
+    before = path.stat()
+    content = path.read_bytes()
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(content) != after.st_size:
+        raise _Unsettled("it is being written")
+    text = path.suffix in (".csv", ".json", ".jsonl", ".ndjson")
+    young = time.time() - after.st_mtime < _FRESH
+    if young and (not content or (text and not content.rstrip(b" \t").endswith((b"\n", b"]")))):
+        raise _Unsettled(f"its last line has no end and it was written to less than {_FRESH:.0f} s ago")
+    return content

@@ -1,0 +1,128 @@
+"""Pulls of cron sources: what a folder or a query has that the last pull had not, onto the bus, exactly once.
+
+Rows travel the same road as captured changes, as op 'u' without before-image. The rows of a step and the record of what
+was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share one transactional id: a pull that
+was killed leaves nothing visible, and a second one at the same time fences the first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from headrace.errors import HeadraceError
+from headrace.ingest import bus, headers, topics
+from headrace.ingest.pulled import Line, Report, State
+from headrace.project import Project, Source, Table
+
+_SECONDS = 60.0  # one call to the bus
+_TRANSACTION_MS = 600_000
+_FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)
+
+Steps = Iterator[tuple[Iterator[Line], State]]  # rows of one step, and the state when they are delivered
+
+
+def pull(project: Project, source: Source, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    """Pulls every table of a cron source once; returns {"source", "tables": {table: rows}, "skipped": [reason, …]}.
+
+    Guarantee: each row of a file or query result is on the bus once, whenever the pull is killed or repeated; a file that
+    can't be read is named in `skipped` and pulled when it can. Raises HeadraceError when the source or the bus is away.
+    """
+    if source.mode != "cron":
+        raise HeadraceError(f"source {source.name!r} is not pulled: its changes come by themselves", place=source.place)
+    topics.ensure(project)
+    producer = Producer(
+        bus.producer_settings(
+            project,
+            transactional_id=f"headrace-pull-{project.settings.name}-{source.name}",
+            transaction_timeout_ms=_TRANSACTION_MS,
+            linger_ms=20,
+        )
+    )
+    result: dict[str, Any] = {"source": source.name, "tables": {}, "skipped": []}
+    try:
+        producer.init_transactions(_SECONDS)
+        states = _states(project, source)  # after the fence: nobody else can commit a state any more
+        for table in source.tables:
+            report = Report()
+            result["tables"][table.name] = 0
+            for lines, state in _steps(project, source, table, states.get(table.name, State()), report):
+                result["tables"][table.name] += _deliver(producer, source, table, lines, state)
+                say(f"{table.name}: {result['tables'][table.name]:,} rows")
+            result["skipped"] += report.skipped
+    except KafkaException as error:
+        if error.args[0].code() in _FENCED:
+            raise HeadraceError(f"another pull of source {source.name!r} has begun: this one gave way") from error
+        raise bus.unreachable(project, error) from error
+    return result
+
+
+def _steps(project: Project, source: Source, table: Table, state: State, report: Report) -> Steps:
+    if source.kind == "files":
+        from headrace.ingest import folder
+
+        return folder.steps(project.root / source.path, table, state, report)
+    from headrace.ingest import query
+
+    return query.steps(project.addresses.source(source), source, table, state)
+
+
+def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[Line], state: State) -> int:
+    """One step: its rows and its state in one transaction."""
+    producer.begin_transaction()
+    count = 0
+    try:
+        for line in lines:
+            _produce(producer, table, source, line, state.pull)
+            count += 1
+        key = f"{source.name}/{table.name}"
+        producer.produce(topics.PULLS, orjson.dumps(state.to_json()), key)
+        _retry(lambda: producer.commit_transaction(_SECONDS))
+    except BaseException:
+        with suppress(KafkaException):  # what went wrong is the news; an open transaction ends by itself
+            producer.abort_transaction(_SECONDS)
+        raise
+    return count
+
+
+def _produce(producer: Producer, table: Table, source: Source, line: Line, pull: int) -> None:
+    now = int(time.time() * 1000)
+    head: list[tuple[str, bytes]] = []
+    if isinstance(line.row, bytes):  # a line that could not be read: landing quarantines it with this reason
+        key, value = None, line.row
+        head = [(headers.ERROR, line.error.encode())]
+    else:
+        key = orjson.dumps({name: line.row.get(name) for name in table.contract.key})
+        at = {"connector": source.kind, "name": source.name, "table": table.name, "ts_ms": line.ts_ms or now}
+        block = at | {"pull": pull, "row": line.number, "file": line.file, "snapshot": "false"}
+        value = orjson.dumps({"op": "u", "before": None, "after": line.row, "source": block, "ts_ms": now})
+    while True:
+        try:
+            producer.produce(table.topic, value, key, headers=head)
+            producer.poll(0)
+            return
+        except BufferError:  # the local queue is full: the bus is slower than the source
+            producer.poll(0.2)
+
+
+def _retry(action: Callable[[], None]) -> None:
+    while True:
+        try:
+            return action()
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+
+
+def _states(project: Project, source: Source) -> dict[str, State]:
+    states = {}
+    for message in bus.read_to_end(project, topics.PULLS):
+        name, _, table = (message.key() or b"").decode().partition("/")
+        if name == source.name and message.value():
+            states[table] = State.from_json(orjson.loads(message.value()))
+    return states

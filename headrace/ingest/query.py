@@ -1,0 +1,115 @@
+"""Tables without a log that we may read: pulled by a column whose value grows with every change."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from headrace.errors import HeadraceError
+from headrace.ingest.files import plain
+from headrace.ingest.pulled import Line, State
+from headrace.project import Source, Table
+
+ROWS = 20_000  # of one step
+_DRIVERS = {"mariadb": "mariadb+pymysql", "mysql": "mysql+pymysql", "postgresql": "postgresql+psycopg"}
+
+
+def steps(url: str, source: Source, table: Table, state: State) -> Iterator[tuple[Iterator[Line], State]]:
+    """Steps of rows whose watermark is at or above the last one, less those already delivered with that very value.
+
+    Never skips a row that shares the last value (the boundary is read again), never delivers an unchanged row twice (its
+    key and digest are remembered). A row committed later with a smaller value than the last is not seen: the column must
+    grow in order of commits. Raises HeadraceError at the source's file when the database refuses.
+    """
+    try:
+        with _engine(url).connect().execution_options(stream_results=True, yield_per=2000) as connection:
+            _in_utc(connection)
+            yield from _read(connection.execute(_select(connection, table, state)), table, state)
+    except SQLAlchemyError as error:
+        raise _refused(source, error, f"table {table.origin}") from error
+
+
+def probe(url: str, source: Source) -> None:
+    """Returns when the database answers; raises HeadraceError at the source's file when it does not."""
+    try:
+        with _engine(url).connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError as error:
+        raise _refused(source, error, "connecting") from error
+
+
+def _engine(url: str) -> sa.Engine:
+    return sa.create_engine(_url(url), connect_args={"connect_timeout": 5}, poolclass=sa.pool.NullPool)
+
+
+def _refused(source: Source, error: SQLAlchemyError, what: str) -> HeadraceError:
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    hint = f"headrace source check {source.name}"
+    return HeadraceError(f"source {source.name!r}, {what}: {said}", place=source.place, hint=hint)
+
+
+def _read(result: Any, table: Table, state: State) -> Iterator[tuple[Iterator[Line], State]]:
+    lines: list[Line] = []
+    watermark, boundary = state.watermark, dict(state.boundary)
+    for found in result.mappings():
+        row = plain(dict(found))
+        value = row[table.watermark]
+        key = orjson.dumps([row.get(name) for name in table.contract.key]).decode()
+        digest = hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+        if value != watermark:
+            watermark, boundary = value, {}
+        elif boundary.get(key) == digest:
+            continue
+        boundary[key] = digest
+        lines.append(Line(len(lines) + 1, row))
+        if len(lines) >= ROWS:
+            state = state.next(watermark=watermark, boundary=dict(boundary))
+            yield iter(lines), state
+            lines = []
+    if lines:
+        yield iter(lines), state.next(watermark=watermark, boundary=boundary)
+
+
+def _select(connection: sa.Connection, table: Table, state: State) -> sa.Select[Any]:
+    schema, _, name = table.origin.rpartition(".")
+    there = {c["name"]: c for c in sa.inspect(connection).get_columns(name, schema=schema or None)}
+    lacking = [c.name for c in table.contract.columns if c.required and c.name not in there]
+    if lacking:
+        message = f"table {table.origin} of the source has no column {', '.join(lacking)}"
+        raise HeadraceError(message, place=table.place, hint=f"it has: {', '.join(there)}")
+    columns = [sa.column(name, details["type"]) for name, details in there.items()]
+    mark = sa.column(table.watermark, there[table.watermark]["type"])
+    select = sa.select(*columns).select_from(sa.table(name, schema=schema or None)).where(mark.is_not(None))
+    if state.watermark is not None:
+        select = select.where(mark >= _native(state.watermark, there[table.watermark]["type"]))
+    return select.order_by(mark, *(sa.column(k) for k in table.contract.key))
+
+
+def _native(value: Any, kind: Any) -> Any:
+    from datetime import date, datetime
+
+    wanted = getattr(kind, "python_type", str)
+    if wanted is datetime:
+        moment = datetime.fromisoformat(value)
+        return moment if getattr(kind, "timezone", False) else moment.replace(tzinfo=None)
+    return date.fromisoformat(value) if wanted is date else value
+
+
+def _in_utc(connection: sa.Connection) -> None:
+    statements = {
+        "mysql": "SET time_zone = '+00:00'",
+        "mariadb": "SET time_zone = '+00:00'",
+        "postgresql": "SET TIME ZONE 'UTC'",
+    }
+    if statement := statements.get(connection.dialect.name):
+        connection.exec_driver_sql(statement)
+
+
+def _url(url: str) -> str:
+    scheme, colon, rest = url.partition("://")
+    return f"{_DRIVERS.get(scheme, scheme)}{colon}{rest}"
