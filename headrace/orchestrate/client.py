@@ -32,8 +32,9 @@ class View:
 class Airflow:
     """One project's Airflow. Every method raises HeadraceError when it is away or refuses."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, timeout: float = TIMEOUT) -> None:
         self.project = project
+        self.timeout = timeout
         self._token = ""
 
     def views(self, wanted: Iterable[str], since: datetime) -> dict[str, View]:
@@ -57,7 +58,7 @@ class Airflow:
 
     def announce(self, asset_id: int, reasons: dict[str, int]) -> None:
         """One event on a view's asset: Airflow starts one run of it. `reasons` is shown with the event."""
-        self._call("POST", "assets/events", {"asset_id": asset_id, "extra": {"new positions": reasons}})
+        self.call("POST", "assets/events", {"asset_id": asset_id, "extra": {"new positions": reasons}})
 
     def active(self, dag_ids: Iterable[str]) -> set[str]:
         """Those of the DAGs that have a queued or running run."""
@@ -66,9 +67,9 @@ class Airflow:
     def start(self, dag_id: str, note: str) -> bool:
         """Starts a run of a DAG; False when it is not there (yet) or paused."""
         try:
-            if self._call("GET", f"dags/{dag_id}")["is_paused"]:
+            if self.call("GET", f"dags/{dag_id}")["is_paused"]:
                 return False
-            self._call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "note": note})
+            self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "note": note})
         except HeadraceError as error:
             if "404" in str(error):
                 return False
@@ -79,17 +80,18 @@ class Airflow:
         if not dag_ids:
             return []
         body = {"dag_ids": dag_ids, "page_limit": 1000, "order_by": "-run_after", **filters}
-        return self._call("POST", "dags/~/dagRuns/list", body)["dag_runs"]
+        return self.call("POST", "dags/~/dagRuns/list", body)["dag_runs"]
 
     def _all(self, path: str, key: str) -> list[dict]:
         found: list[dict] = []
         while True:
-            page = self._call("GET", f"{path}&limit=100&offset={len(found)}")
+            page = self.call("GET", f"{path}&limit=100&offset={len(found)}")
             found += page[key]
             if not page[key] or len(found) >= page["total_entries"]:
                 return found
 
-    def _call(self, method: str, path: str, body: object = None) -> dict:
+    def call(self, method: str, path: str, body: object = None) -> dict:
+        """One request below /api/v2, logged in; raises HeadraceError when Airflow is away or refuses."""
         self._token = self._token or self._log_in()
         try:
             return self._send(method, f"api/v2/{path}", body, self._token)
@@ -120,7 +122,7 @@ class Airflow:
         # Loopback or a cluster's own address: a proxy of the environment has nothing to do with it.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=TIMEOUT) as answer:
+            with opener.open(request, timeout=self.timeout) as answer:
                 text = answer.read()
         except urllib.error.HTTPError:
             raise

@@ -14,9 +14,11 @@ from headrace.orchestrate.plan import Plan, plans
 from headrace.orchestrate.task import Headrace
 from headrace.project import Project, find_root, load
 
-FIRST_RETRY = timedelta(seconds=10)
+# Five tries within about two minutes: longer than a killed server needs to come back, short enough for a mistake in a
+# file to become a dead job while its author still looks. Airflow spreads each delay over up to twice its length.
+FIRST_RETRY = timedelta(seconds=5)
 BACKOFF = 2.0
-LONGEST_RETRY = timedelta(minutes=5)
+LONGEST_RETRY = timedelta(minutes=1)
 
 
 def dags(file: str) -> dict[str, DAG]:
