@@ -29,11 +29,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: the message says what is wrong, the hint what is allowed or probably meant, or the next command."""
+    """One mistake: the message says what is wrong, the hint what is allowed or probably meant, or the next command.
+
+    One that `follows` is no mistake itself but what another file's mistake leads to; it goes away with that.
+    """
 
     message: str
     place: Place | None = None
     hint: str = ""
+    follows: bool = False
 
     def render(self, root: Path | None = None) -> str:
         """The problem as text for a terminal, with paths relative to `root` where they lie below it."""

@@ -101,6 +101,8 @@ def _column(doc: Located, keys: tuple[object, ...], name: str, problems: list[Pr
     classification = doc.text((*keys, "classification"), problems)
     logical = doc.text((*keys, "logicalType"), problems)
     if logical not in TYPES:
+        if isinstance(doc.get(*keys, "logicalType"), list | dict | bool):
+            return None  # said already
         place = doc.place(*keys, "logicalType")
         message = (
             f"column {name!r}: no such logicalType {logical!r}" if logical else f"column {name!r} needs a logicalType"

@@ -51,7 +51,7 @@ def files(root: Path, folder: str) -> Files:
             ]
         elif path.suffix.lower() not in _BESIDE:
             ending = path.suffix.lower() if path.suffix.lower() in endings else _TWINS.get(path.suffix.lower())
-            hint = f"rename it to {path.stem}{ending}" if ending in endings else f"{what} end in {' or '.join(endings)}"
+            hint = f"rename it to {path.stem}{ending}" if ending in endings else "rename it, or move it elsewhere"
             problems.append(Problem(f"this file is not read: {what} end in {' or '.join(endings)}", Place(path), hint))
     return Files(tuple(paths), tuple(problems))
 

@@ -27,20 +27,23 @@ def repeated_tables(sources: Iterable[Source]) -> list[Problem]:
     return problems
 
 
-def shared_servers(sources: list[Source], broken: Iterable[str]) -> tuple[list[Source], list[Problem]]:
-    """The sources whose connection.source is a database of the project, and a problem for each of the others."""
+def shared_servers(sources: list[Source], broken: Iterable[str]) -> tuple[list[Source], list[Source], list[Problem]]:
+    """The sources whose connection.source is a database of the project, the others, and a problem for each of those."""
     databases = {s.name for s in sources if s.kind in {"postgresql", "mariadb"}}
-    broken, good, problems = set(broken), [], []
+    broken, good, lost, problems = set(broken), [], [], []
     for source in sources:
         if not source.server or source.server in databases:
             good.append(source)
-        elif source.server in broken:
+            continue
+        lost.append(source)
+        if source.server in broken:
             message = f"connection.source can't be used: {source.server!r} has mistakes of its own"
-            problems.append(Problem(message, source.place, f"mend lake/sources/{source.server}.yml first"))
+            hint = f"mend lake/sources/{source.server}.yml first"
+            problems.append(Problem(message, source.place, hint, follows=True))
         else:
             message = f"connection.source names no database of the project: {source.server!r}"
             problems.append(Problem(message, source.place, did_you_mean(source.server, databases)))
-    return good, problems
+    return good, lost, problems
 
 
 def good_jobs(
@@ -91,14 +94,14 @@ def _unknown(
     streams: set[str],
     broken: Mapping[str, str],
 ) -> Problem:
-    def problem(message: str, hint: str) -> Problem:
-        return Problem(f"{job.name} reads {item.name!r}{message}", item.place, hint)
+    def problem(message: str, hint: str, follows: bool = False) -> Problem:
+        return Problem(f"{job.name} reads {item.name!r}{message}", item.place, hint, follows)
 
     if item.name == job.name:
         return problem(", which is itself", "a view is computed from tables and other views")
     if item.table in broken or item.name in broken:
         file = broken.get(item.name) or broken[item.table]
-        return problem(", which has mistakes of its own", f"mend {file} first")
+        return problem(", which has mistakes of its own", f"mend {file} first", follows=True)
     if job.kind == "stream" and item.name in tables:
         hint = f"did you mean '{item.name}_changes'? A stream job reads changes as they come."
         return problem(", the latest row per key, which only batch jobs can", hint)

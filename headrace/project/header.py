@@ -96,7 +96,8 @@ def _key(value: str, place: Place) -> Problem | None:
     columns = [c.strip() for c in value.split(",")]
     wrong = next((c for c in columns if not _COLUMN.fullmatch(c)), None)
     if wrong is not None:
-        return Problem(f"key: {wrong!r} can't name a column", place, "key: account_id, window_end")
+        message = f"key: {wrong!r} can't name a column" if wrong else "key: a comma with no column behind it"
+        return Problem(message, place, "key: account_id, window_end")
     twice = next((c for c in columns if columns.count(c) > 1), None)
     return Problem(f"key: {twice!r} stands twice", place, "name each column once") if twice else None
 

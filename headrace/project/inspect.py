@@ -16,7 +16,7 @@ from headrace.project.settings import Settings, read_settings
 from headrace.sql.batch_query import examine_batch
 from headrace.sql.columns import Columns
 from headrace.sql.mistake import Mistake
-from headrace.sql.stream_query import absent, examine_stream
+from headrace.sql.stream_query import absent, examine_stream, names
 
 # Columns that the other readings of a table have beside the contract's.
 CHANGES = ("op", "event_time", "appended_at")
@@ -25,6 +25,8 @@ HISTORY = ("valid_from", "valid_to")
 
 def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
     """The project and every mistake in every file of it, in order of file and line. Never raises for a file.
+
+    What only follows from another mistake is not repeated: mend that, and look again.
 
     A project whose headrace.yml is wrong is read with default settings, so that the mistakes of other files show too.
     """
@@ -48,7 +50,7 @@ def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
         else:
             problems += _placed(job, examine_stream(job.text, {i.name: columns.get(i.name) for i in job.inputs}))
             problems += _keys(job)
-    unique = dict.fromkeys(problems)
+    unique = dict.fromkeys(p for p in problems if not p.follows)
     return project, tuple(sorted(unique, key=lambda p: _order(p, root)))
 
 
@@ -88,8 +90,7 @@ def _keys(job: Job) -> list[Problem]:
     if not missing:
         return []
     place = read_header(job.path, job.text, job.kind, []).places.get("key", Place(job.path, 1))
-    words = {w.strip("`,()") for w in job.text.split() if w.strip("`,()").isidentifier()}
-    near = did_you_mean(missing[0], words)
+    near = did_you_mean(missing[0], names(job.text))
     hint = near if near.startswith("did you mean") else "select it, or name other columns of the query"
     return [Problem(f"key: the query gives no column {missing[0]!r}", place, hint)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from headrace.errors import HeadraceError, Place, Problem
@@ -11,7 +12,7 @@ from headrace.project.names import table_problem
 from headrace.project.python_job import read_python
 from headrace.project.text import read_text
 from headrace.sql.inputs import tables_read
-from headrace.sql.tokens import NotSql
+from headrace.sql.tokens import NotSql, Word, split
 
 DIALECT = {"batch": "spark", "stream": "flink"}
 
@@ -48,8 +49,17 @@ def _tables(path: Path, text: str, kind: str) -> tuple[Input, ...]:
         wrong = error.problems[0]
         raise HeadraceError(wrong.message, place=Place(path, error.line, error.column), hint=wrong.hint) from None
     if not found:
-        hint = "SELECT … FROM a table of the project"
-        raise HeadraceError("the query reads no table", place=Place(path, 1), hint=hint)
+        raise HeadraceError(_no_table(path, split(text, DIALECT[kind])))
     # Spark does not tell Orders from orders, Flink does; the project's names are in small letters.
     names = {(t.name.lower() if kind == "batch" else t.name): t for t in reversed(found)}
     return tuple(Input(name, Place(path, t.line, t.column)) for name, t in reversed(names.items()))
+
+
+def _no_table(path: Path, words: list[Word]) -> Problem:
+    hint = "SELECT … FROM a table of the project"
+    if not words:
+        return Problem("there is no query in this file", Place(path), hint)
+    for word in words:
+        if word.is_plain and get_close_matches(word.word, ["FROM"], cutoff=0.75):
+            return Problem("the query reads no table", Place(path, word.line, word.column), "did you mean FROM?")
+    return Problem("the query reads no table", Place(path, words[0].line, words[0].column), hint)

@@ -18,7 +18,7 @@ from headrace.project.job import Job
 from headrace.project.job_file import read_job
 from headrace.project.settings import Settings, read_settings
 from headrace.project.source import Source, Table
-from headrace.project.source_file import read_source
+from headrace.project.source_file import named_tables, read_source
 
 
 @dataclass(frozen=True)
@@ -102,21 +102,21 @@ def read_folder(root: Path, settings: Settings) -> Project:
                 good.append(reader(path))
             except HeadraceError as error:
                 problems.extend(error.problems)
-                sort = "source " if folder == "lake/sources" else ""
-                broken[sort + path.stem] = path.relative_to(root).as_posix()
+                names = named_tables(path) if folder == "lake/sources" else (path.stem,)
+                for name in names:
+                    broken.setdefault(name, path.relative_to(root).as_posix())
+                wrong_files.append(path)
         return good
 
+    wrong_files: list[Path] = []
     contracts: dict[str, Contract] = {c.table: c for c in read_all("schemas", read_contract)}
     mistaken = frozenset(broken)
     sources: list[Source] = read_all("lake/sources", lambda path: read_source(path, contracts, mistaken))
     problems += repeated_tables(sources)
-    sources, lost = shared_servers(sources, (name.removeprefix("source ") for name in broken))
-    problems += lost
-    wrong = [file for name, file in broken.items() if name.startswith("source ")]
-    wrong += [p.place.path.relative_to(root).as_posix() for p in lost if p.place]
-    if wrong:  # which tables it has is not known; at most the contracts that no good source uses
-        used = {t.name for s in sources for t in s.tables}
-        broken = {c: wrong[0] for c in contracts if c not in used} | broken
+    sources, lost, wrong = shared_servers(sources, [p.stem for p in wrong_files if p.suffix == ".yml"])
+    problems += wrong
+    for source in lost:
+        broken |= {t.name: source.place.path.relative_to(root).as_posix() for t in source.tables}
     jobs: list[Job] = []
     for kind in ("batch", "stream"):
         jobs += read_all(f"jobs/{kind}", lambda path, kind=kind: read_job(path, kind))

@@ -40,7 +40,10 @@ def read_python(path: Path, text: str, kind: str) -> tuple[str, tuple[Input, ...
         raise HeadraceError(*problems)
     allowed = " or ".join(f"@{d}" for d in DECORATORS[kind])
     if not found:
-        hint = f"from headrace import {DECORATORS[kind][0]}\n\n@{DECORATORS[kind][0]}\ndef {path.stem}(orders): …"
+        name = DECORATORS[kind][0]
+        hint = (
+            f"from headrace import {name}\n@{name}\ndef {path.stem}(orders): …      (its parameters are what it reads)"
+        )
         near = _near(tree, local, kind, place)
         raise HeadraceError(
             near or Problem(f"a {kind} job in Python is one function with {allowed}", Place(path), hint)

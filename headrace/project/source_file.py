@@ -67,6 +67,15 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
     )
 
 
+def named_tables(path: Path) -> tuple[str, ...]:
+    """The tables that a source with mistakes seems to have, as far as its file can be read. Never raises."""
+    try:
+        entries = read(path).get("tables")
+    except HeadraceError:
+        return ()
+    return tuple(name for name in entries if isinstance(name, str)) if isinstance(entries, dict) else ()
+
+
 def _without_contract(
     doc: Located, table: str, contracts: dict[str, Contract], broken: frozenset[str]
 ) -> list[Problem]:
@@ -76,7 +85,7 @@ def _without_contract(
         return wrong
     if table in broken:
         hint = f"mend schemas/{table}.yaml first"
-        return [Problem(f"table {table!r} can't be used: its contract has mistakes", place, hint)]
+        return [Problem(f"table {table!r} can't be used: its contract has mistakes", place, hint, follows=True)]
     near = did_you_mean(table, contracts)
     hint = f"write schemas/{table}.yaml" + (f", or {near}" if near.startswith("did you mean") else "")
     return [Problem(f"table {table!r} has no contract", place, hint)]
@@ -85,15 +94,16 @@ def _without_contract(
 def _table(doc: Located, table: str, source: str, kind: str, contract: Contract, problems: list[Problem]) -> Table:
     keys, mode = ("tables", table), KINDS[kind]
     entry = doc.get(*keys)
+    unknown = doc.unknown(keys, _TABLE_KEYS) if isinstance(entry, dict) else []
+    problems += unknown
     if isinstance(entry, dict):
-        problems += doc.unknown(keys, _TABLE_KEYS)
         origin = doc.text((*keys, "from"), problems, table)
         watermark = doc.text((*keys, "watermark"), problems)
         format = doc.text((*keys, "format"), problems, "csv" if kind == "files" else "")
     else:
         origin, watermark, format = doc.text(keys, problems, table), "", "csv" if kind == "files" else ""
     at = doc.place(*keys, "from")
-    if mode == "cdc" and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
+    if mode == "cdc" and not unknown and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
         schema = "public" if kind == "postgresql" else "database"
         message = f"{origin!r} needs its {'schema' if kind == 'postgresql' else 'database'}"
         problems.append(Problem(message, at, f"such as {schema}.{origin.rpartition('.')[2].strip() or table}"))

@@ -52,13 +52,14 @@ def _readable(sql: str, words: list[Word]) -> str:
 
 def _syntax(error: ParseError, words: list[Word]) -> Mistake:
     details: dict[str, Any] = error.errors[0] if error.errors else {}
-    said = str(details.get("description") or "this can't be read").rstrip(".")
+    said = str(details.get("description") or "").rstrip(".")
+    said = "" if said.startswith("Invalid expression") else f" ({said[0].lower()}{said[1:]})" if said else ""
     line, end = int(details.get("line") or 1), int(details.get("col") or 1)
     # sqlglot gives the end of a token; it counts a tab and a wide letter as one, as we do
     at = next((w for w in words if w.line == line and w.column <= end < w.column + max(w.end - w.start, 1) + 1), None)
     highlight = details.get("highlight") or (at.text if at else "")
     near = f" near {re.sub(chr(10), ' ', str(highlight))!r}" if highlight else ""
-    message = f"this is not a query that Spark reads{near}: {said[0].lower()}{said[1:]}"
+    message = f"Spark can't read this query{near}{said}"
     return Mistake(
         message, at.line if at else line, at.column if at else end, "a comma, a keyword or a parenthesis before it?"
     )

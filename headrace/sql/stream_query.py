@@ -55,8 +55,16 @@ def absent(sql: str, columns: Iterable[str]) -> list[str]:
     stars = any(
         w.word == "*" and i and words[i - 1].word in {"SELECT", ".", ",", "DISTINCT"} for i, w in enumerate(words)
     )
-    names = {w.text for w in words if w.is_name}
-    return [] if stars else [c for c in columns if c not in names]
+    given = {w.text for w in words if w.is_name}
+    return [] if stars else [c for c in columns if c not in given]
+
+
+def names(sql: str) -> list[str]:
+    """The names in a query, without Flink's keywords."""
+    try:
+        return list(dict.fromkeys(w.text for w in split(sql, "flink") if w.is_plain))
+    except NotSql:
+        return []
 
 
 def _qualified(words: list[Word], named: list[tuple[str, int, int]], tables: Mapping[str, Columns]) -> list[Mistake]:
