@@ -13,7 +13,9 @@ NEEDED = {"bus", "connect", "landing", "postgres"}  # without them nobody can sa
 
 
 def command(
-    format: Annotated[Format, typer.Option(help="json: one object with `servers`, `flow` and `caught_up`.")] = Format.table,
+    format: Annotated[
+        Format, typer.Option(help="json: one object with `servers`, `flow` and `caught_up`.")
+    ] = Format.table,
     servers: Annotated[bool, typer.Option("--servers", help="Only the servers; quick, and writes no markers.")] = False,
 ) -> None:
     """Show each server, then each table, view and alert: how many positions behind the sources it is (0: caught up)."""
@@ -36,7 +38,9 @@ def command(
     if flow:
         print()
         show(flow, format)
-        print("\neverything is caught up" if caught_up else "\nnot everything is caught up: `headrace wait` waits for it")
+        print(
+            "\neverything is caught up" if caught_up else "\nnot everything is caught up: `headrace wait` waits for it"
+        )
     elif not servers:
         print(f"\nnot running: {', '.join(sorted(NEEDED & known - running))}; `headrace up` starts what is missing")
 

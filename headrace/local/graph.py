@@ -45,7 +45,7 @@ def run(steps: list[Step]) -> dict[str, Outcome]:
                         return
             step.run()
             outcomes[step.name] = Outcome()
-        except Exception as error:  # noqa: BLE001 - whatever it was belongs to this step, and the others go on
+        except Exception as error:
             outcomes[step.name] = Outcome(error)
         finally:
             outcomes.setdefault(step.name, Outcome(HeadraceError(f"{step.name} was interrupted")))

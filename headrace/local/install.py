@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from headrace.errors import HeadraceError
@@ -45,20 +46,24 @@ def environment(name: str) -> Path:
 
 def install(names: tuple[str, ...] = NEEDED) -> None:
     """Makes the named environments and all jars, in parallel. Raises HeadraceError naming each part that failed."""
-    stale = [n for n in names if not _fresh(environment(n), _environment_stamp())] + [p for p in POMS.glob("*.xml") if not _jars_fresh(p)]
-    if stale:
+    poms = [pom for pom in sorted(POMS.glob("*.xml")) if not _jars_fresh(pom)]
+    stale = [name for name in names if not _fresh(environment(name), _environment_stamp())]
+    if poms or stale:
         _room()
         with _alone():
-            _all_of([lambda n=n: _sync(n) for n in names] + [lambda p=p: _jars(p) for p in sorted(POMS.glob("*.xml"))])
+            _all_of([*(partial(_sync, name) for name in stale), *(partial(_jars, pom) for pom in poms)])
     if "flink" in names:
         _flink_home()
 
 
 def require() -> None:
     """Raises HeadraceError when a part is missing that a server needs; says what to type."""
-    missing = [n for n in NEEDED if not environment(n).exists()] + [p.stem for p in POMS.glob("*.xml") if not _jars_fresh(p)]
+    missing = [name for name in NEEDED if not environment(name).exists()]
+    missing += [pom.stem for pom in POMS.glob("*.xml") if not _jars_fresh(pom)]
     if missing:
-        raise HeadraceError(f"not installed yet: {', '.join(missing)}", hint="make setup   fetches environments and jars")
+        raise HeadraceError(
+            f"not installed yet: {', '.join(missing)}", hint="make setup   fetches environments and jars"
+        )
     _flink_home()
 
 
@@ -78,14 +83,32 @@ def _sync(name: str) -> None:
     folder, stamp = environment(name), _environment_stamp()
     if _fresh(folder, stamp):
         return
-    uv = os.environ.get("UV") or shutil.which("uv", path=f"{ROOT}/.tools/uv/bin{os.pathsep}{os.environ.get('PATH', '')}")
+    uv = os.environ.get("UV") or shutil.which(
+        "uv", path=f"{ROOT}/.tools/uv/bin{os.pathsep}{os.environ.get('PATH', '')}"
+    )
     if not uv:
         raise HeadraceError("uv is not installed", hint="make setup   installs it into .tools/uv")
     groups = [word for group in ENVIRONMENTS[name][1] for word in ("--group", group)]
-    settings = os.environ | {"UV_PROJECT_ENVIRONMENT": str(folder), "UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": os.environ.get("UV_LINK_MODE", "hardlink")}
+    settings = os.environ | {
+        "UV_PROJECT_ENVIRONMENT": str(folder),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_LINK_MODE": os.environ.get("UV_LINK_MODE", "hardlink"),
+    }
     settings.pop("VIRTUAL_ENV", None)
     with step(f"environment {folder.name}"):
-        _run([uv, "sync", "--quiet", "--locked", "--python", sys.executable if not _in_environment() else "3.11", *groups], f"environment {folder.name}", settings)
+        _run(
+            [
+                uv,
+                "sync",
+                "--quiet",
+                "--locked",
+                "--python",
+                sys.executable if not _in_environment() else "3.11",
+                *groups,
+            ],
+            f"environment {folder.name}",
+            settings,
+        )
     _stamp(folder, stamp)
 
 
@@ -107,11 +130,20 @@ def _jars(pom: Path) -> None:
     fetched = JARS / f".{pom.stem}.part"
     shutil.rmtree(fetched, ignore_errors=True)
     with step(f"jars: {pom.stem}"):
-        command = ["mvn", "-B", "-q", "-f", str(pom), COPY, "-DincludeScope=runtime", f"-DoutputDirectory={fetched}", f"-Dmdep.prependGroupId=false"]
+        command = [
+            "mvn",
+            "-B",
+            "-q",
+            "-f",
+            str(pom),
+            COPY,
+            "-DincludeScope=runtime",
+            f"-DoutputDirectory={fetched}",
+        ]
         try:
             _run(command, f"jars of {pom.name}")
         except HeadraceError:
-            # Several Mavens on an empty repository can trip over each other's half-written files; what is there now stays.
+            # Several Mavens on an empty repository can trip over each other's half-written files; once more.
             _run(command, f"jars of {pom.name}")
         made = unpack.UNPACK.get(pom.stem, unpack.keep)(fetched)
         for place, folder in made.items():
@@ -156,7 +188,9 @@ def _run(command: list[str], what: str, environment: dict[str, str] | None = Non
 def _room() -> None:
     free = shutil.disk_usage(ROOT).free
     if free < FREE_BYTES:
-        raise HeadraceError(f"too little space in {ROOT}: {free / 1e9:.1f} GB free, the set-up needs {FREE_BYTES / 1e9:.0f} GB")
+        raise HeadraceError(
+            f"too little space in {ROOT}: {free / 1e9:.1f} GB free, the set-up needs {FREE_BYTES / 1e9:.0f} GB"
+        )
 
 
 class _alone:
@@ -204,7 +238,9 @@ def main() -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        say(f"  the disk of {ROOT} is full\n  hint: make room, then run the same command again: it goes on where it stopped")
+        say(
+            f"  the disk of {ROOT} is full\n  hint: make room, then the same command again: it goes on where it stopped"
+        )
         return 1
     return 0
 

@@ -18,9 +18,7 @@ from headrace.local.servers import chosen, kept, servers
 from headrace.project import Project
 
 
-def up(
-    project: Project, only: set[str] | None = None, prepare: str = "", keep: dict[str, str] | None = None
-) -> None:
+def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: dict[str, str] | None = None) -> None:
     """Starts what isn't running, in parallel as far as needs allow, and brings topics, connectors and jobs in place.
 
     `only` names parts (`bus`, `source`, `source:orders` …); None is all. `prepare` is a command to run before
@@ -78,7 +76,9 @@ def down(project: Project, only: set[str] | None = None) -> None:
 
 
 def status(project: Project) -> list[dict[str, object]]:
-    """One row per server: name, state (running, starting, stopped, failed, external), pid, uptime (s), memory (MB), address."""
+    """One row per server: its name, state (running, starting, stopping, stopped, failed, external), pid, uptime in
+    seconds, memory in megabytes, and address.
+    """
     states = supervise.states(project)
     rows: list[dict[str, object]] = []
     for server in servers(project):
@@ -95,15 +95,38 @@ def status(project: Project) -> list[dict[str, object]]:
             }
         )
     settings = project.settings
-    for name, address in (("bus", settings.bus), ("connect", settings.connect), ("spark", settings.spark), ("serving", settings.serving)):
+    for name, address in (
+        ("bus", settings.bus),
+        ("connect", settings.connect),
+        ("spark", settings.spark),
+        ("serving", settings.serving),
+    ):
         if address:
-            rows.append({"server": name, "state": "external", "pid": None, "uptime": None, "memory": None, "address": address})
+            rows.append(
+                {"server": name, "state": "external", "pid": None, "uptime": None, "memory": None, "address": address}
+            )
     if settings.flink:
-        rows.append({"server": "flink", "state": "external", "pid": None, "uptime": None, "memory": None, "address": settings.flink.rest})
+        rows.append(
+            {
+                "server": "flink",
+                "state": "external",
+                "pid": None,
+                "uptime": None,
+                "memory": None,
+                "address": settings.flink.rest,
+            }
+        )
     return rows
 
 
-_STATES = {"RUNNING": "running", "STARTING": "starting", "BACKOFF": "starting", "STOPPING": "stopping", "FATAL": "failed", "EXITED": "failed"}
+_STATES = {
+    "RUNNING": "running",
+    "STARTING": "starting",
+    "BACKOFF": "starting",
+    "STOPPING": "stopping",
+    "FATAL": "failed",
+    "EXITED": "failed",
+}
 
 
 def memory(pid: int) -> int:
@@ -122,7 +145,7 @@ def memory(pid: int) -> int:
 
 
 def _stop(project: Project, stopping: list[Server]) -> None:
-    """Stops servers side by side, but those that others need after them: a good-bye to the bus saves time at the start."""
+    """Stops servers side by side, but after those that need them: a good-bye to the bus saves time at the start."""
 
     def users(server: Server) -> tuple[str, ...]:
         by_need = [s.name for s in stopping if server.name in s.needs]
@@ -154,10 +177,14 @@ def _wait(project: Project, server: Server) -> None:
                 server.ready()
                 _ours(server, info["pid"])
                 return
-            except Exception as problem:  # noqa: BLE001 - every kind of no means: not yet
+            except Exception as problem:
                 error = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
         if info["statename"] in {"FATAL", "EXITED", "STOPPED"} or time.monotonic() > until:
-            why = "ends as soon as it starts" if info["statename"] in {"FATAL", "BACKOFF", "EXITED"} else f"does not answer after {server.patience:.0f} s ({error})"
+            why = (
+                "ends as soon as it starts"
+                if info["statename"] in {"FATAL", "BACKOFF", "EXITED"}
+                else f"does not answer after {server.patience:.0f} s ({error})"
+            )
             hint = f"headrace logs {server.name}   ends with:\n{supervise.tail(project, server.name)}"
             raise HeadraceError(f"{server.name} {why}", hint=hint)
         time.sleep(pause)

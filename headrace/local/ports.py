@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import Any
 
 import psutil
 
@@ -21,7 +22,9 @@ def check(servers: list[Server]) -> None:
         for name, port in server.ports.items():
             if not free(port):
                 hint = f"stop it, or choose other ports in headrace.yml:   local: {{ports: {suggestion()}}}"
-                problems.append(Problem(f"{server.name} needs port {port} ({name}), which {holder(port)} holds", hint=hint))
+                problems.append(
+                    Problem(f"{server.name} needs port {port} ({name}), which {holder(port)} holds", hint=hint)
+                )
     if problems:
         raise HeadraceError(*problems)
 
@@ -69,7 +72,7 @@ def suggestion(first: int = 22000) -> int:
     return first
 
 
-def _connections() -> list:  # type: ignore[type-arg]
+def _connections() -> list[Any]:
     try:
         return [c for c in psutil.net_connections(kind="tcp") if c.laddr]
     except psutil.Error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from typing import Any
 
 SECONDS = 5.0  # how long one try may take
 
@@ -12,9 +13,10 @@ class NotReady(Exception):
     """The server answered, but not yet what it must."""
 
 
-def http(url: str) -> object:
+def http(url: str) -> Any:
     """The JSON answer of a GET; raises OSError when there is none."""
-    with urllib.request.urlopen(url, timeout=SECONDS) as answer:  # noqa: S310 - our own loopback addresses
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
+    with direct.open(url, timeout=SECONDS) as answer:
         return json.loads(answer.read() or b"null")
 
 
@@ -42,7 +44,9 @@ def bus(address: str) -> None:
     from confluent_kafka.admin import AdminClient
 
     # Its own log lines about refused connections would only be noise while it starts.
-    AdminClient({"bootstrap.servers": address, "log_level": 0, "socket.connection.setup.timeout.ms": 2000}).list_topics(timeout=SECONDS)
+    AdminClient({"bootstrap.servers": address, "log_level": 0, "socket.connection.setup.timeout.ms": 2000}).list_topics(
+        timeout=SECONDS
+    )
 
 
 def group(address: str, name: str) -> None:
@@ -57,7 +61,7 @@ def group(address: str, name: str) -> None:
 
 def task_manager(rest: str) -> None:
     """The JobManager knows a TaskManager with slots."""
-    slots = http(f"{rest}/overview")["slots-total"]  # type: ignore[index]
+    slots = http(f"{rest}/overview")["slots-total"]
     if not slots:
         raise NotReady("no TaskManager has registered yet")
 
@@ -67,7 +71,9 @@ def spark(address: str) -> None:
     import grpc
     from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
-    request = base_pb2.AnalyzePlanRequest(session_id="00000000-0000-4000-8000-000000000000", user_context=base_pb2.UserContext(user_id="headrace"))
+    request = base_pb2.AnalyzePlanRequest(
+        session_id="00000000-0000-4000-8000-000000000000", user_context=base_pb2.UserContext(user_id="headrace")
+    )
     request.spark_version.SetInParent()
     with grpc.insecure_channel(address.removeprefix("sc://")) as channel:
         base_pb2_grpc.SparkConnectServiceStub(channel).AnalyzePlan(request, timeout=30, wait_for_ready=False)
@@ -76,6 +82,6 @@ def spark(address: str) -> None:
 def airflow(address: str, component: str) -> None:
     """Airflow's own health report says that the component works."""
     health = http(f"{address}/api/v2/monitor/health")
-    state = health.get(component, {}).get("status")  # type: ignore[union-attr]
+    state = health.get(component, {}).get("status")
     if state != "healthy":
         raise NotReady(f"Airflow's {component} is {state or 'not there yet'}")

@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(what: str, began: float = 0.0) -> Iterator[None]:
-    """Prints '[  12 s] what (3.1 s)' after the block: seconds since the start, and of the block. Silent when it fails."""
+    """Prints '[  12 s] what (3.1 s)' after the block: since the start, and for the block. Silent when it fails."""
     began = began or time.monotonic()
     yield
     say(f"[{time.time() - _started:4.0f} s] {what} ({time.monotonic() - began:.1f} s)")

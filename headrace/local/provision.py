@@ -10,7 +10,7 @@ from headrace.errors import HeadraceError
 from headrace.local.graph import Step
 from headrace.local.progress import say, step
 from headrace.local.server import Server
-from headrace.project import Project
+from headrace.project import Job, Project
 
 FLINK = ("flink-jobmanager", "flink-taskmanager", "flink-gateway")
 ARRIVAL_SECONDS = 60.0  # how long `up` looks for the first landed rows; there may be none to land
@@ -103,7 +103,7 @@ def _first_rows(project: Project) -> None:
         time.sleep(0.5)
 
 
-def _jobs(project: Project, jobs: list) -> None:  # type: ignore[type-arg]
+def _jobs(project: Project, jobs: list[Job]) -> None:
     from headrace.stream import ensure
 
     for job in jobs:
@@ -126,5 +126,3 @@ class _reported:
         elif isinstance(error, Exception):
             say(f"  {self.what}: {type(error).__name__}: {error}")
         return isinstance(error, Exception)
-
-

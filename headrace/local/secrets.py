@@ -5,11 +5,18 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from pathlib import Path
 
 from headrace.project import Project
 from headrace.project.settings import read_secrets
 
-FIXED = ("HEADRACE_SERVING_PASSWORD", "HEADRACE_READER_PASSWORD", "HEADRACE_AIRFLOW_PASSWORD", "HEADRACE_AIRFLOW_SECRET", "HEADRACE_AIRFLOW_FERNET")
+FIXED = (
+    "HEADRACE_SERVING_PASSWORD",
+    "HEADRACE_READER_PASSWORD",
+    "HEADRACE_AIRFLOW_PASSWORD",
+    "HEADRACE_AIRFLOW_SECRET",
+    "HEADRACE_AIRFLOW_FERNET",
+)
 
 
 def ensure(project: Project) -> None:
@@ -24,13 +31,14 @@ def ensure(project: Project) -> None:
     write_private(path, "".join(f"{name}={value}\n" for name, value in have.items()))
 
 
-def write_private(path: os.PathLike[str], text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Writes a file that only its owner can read, so that a reader never sees half of it."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    part = f"{os.fspath(path)}.part"
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(part, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def _fernet() -> str:

@@ -18,8 +18,8 @@ def nothing() -> None:
 class Server:
     """One process that supervisor keeps running.
 
-    `ready` returns when a real request was answered and raises otherwise. `prepare` runs once before the first start and
-    must be safe to repeat; `provision` runs each time the server has become ready.
+    `ready` returns when a real request was answered and raises otherwise. `prepare` runs before each start by `up` and
+    is quick when there is nothing to do; `provision` runs each time the server has become ready.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Server:
     nice: int = 0
     memory: str = ""  # what it may grow to, for people
     address: str = ""
-    patience: float = 90.0  # seconds until it must answer
+    patience: float = 240.0  # seconds until it must answer
     stop_signal: str = "TERM"
     stop_patience: int = 20  # seconds until it is killed
     stop_group: bool = True  # whether the stop signal goes to its children too
@@ -44,7 +44,7 @@ class Server:
 
 
 def as_nobody(*command: str) -> tuple[str, ...]:
-    """The command as a user without rights where we are root: PostgreSQL refuses root. No file changes its owner.
+    """The command as a user without rights where we are root: PostgreSQL refuses root. No file's owner changes.
 
     A user name space of its own maps us to nobody inside it; outside, files and signals are still ours.
     """
@@ -55,7 +55,14 @@ def as_nobody(*command: str) -> tuple[str, ...]:
 
 def java(*arguments: str, heap: int, start: int = 64, path: str = "") -> tuple[str, ...]:
     """A JVM with a heap of at most `heap` MB, in UTC, that exits rather than limps on when memory is out."""
-    options = ("-server", f"-Xms{start}m", f"-Xmx{heap}m", "-XX:+ExitOnOutOfMemoryError", "-Duser.timezone=UTC", "-Djava.awt.headless=true")
+    options = (
+        "-server",
+        f"-Xms{start}m",
+        f"-Xmx{heap}m",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Duser.timezone=UTC",
+        "-Djava.awt.headless=true",
+    )
     return ("java", *options, *(("-cp", path) if path else ()), *arguments)
 
 

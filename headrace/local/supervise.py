@@ -1,4 +1,4 @@
-"""Supervisor: one process that starts, restarts and stops every server of a project. It outlives the command that started it."""
+"""Supervisor: one process that starts, restarts and stops every server of a project, and outlives `headrace up`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 import time
 import xmlrpc.client
 from pathlib import Path
+from typing import Any
 
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
@@ -23,7 +24,18 @@ from headrace.project import Project
 
 _LONGEST_SOCKET = 90  # the system allows 107 characters; supervisor first makes a longer name beside it
 # A caller's settings for its own tools must not change our servers.
-_FOREIGN = ("AIRFLOW", "FLINK_", "HADOOP_", "KAFKA_", "PYSPARK_", "PYTHON", "SPARK_", "VIRTUAL_ENV", "CLASSPATH", "JAVA_TOOL_OPTIONS")
+_FOREIGN = (
+    "AIRFLOW",
+    "FLINK_",
+    "HADOOP_",
+    "KAFKA_",
+    "PYSPARK_",
+    "PYTHON",
+    "SPARK_",
+    "VIRTUAL_ENV",
+    "CLASSPATH",
+    "JAVA_TOOL_OPTIONS",
+)
 RUNNING = {"RUNNING", "STARTING", "BACKOFF"}
 
 
@@ -36,7 +48,7 @@ def socket_path(project: Project) -> Path:
     return Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}-{short}" / "supervisor.sock"
 
 
-def call(project: Project):  # noqa: ANN201 - a proxy with supervisor's functions
+def call(project: Project) -> Any:
     """Supervisor's functions. Not for sharing between threads: each takes its own."""
     transport = SupervisorTransport(None, None, f"unix://{socket_path(project)}")
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport, allow_none=True).supervisor
@@ -51,7 +63,7 @@ def alive(project: Project) -> bool:
     return True
 
 
-def states(project: Project) -> dict[str, dict]:  # type: ignore[type-arg]
+def states(project: Project) -> dict[str, dict[str, Any]]:
     """Supervisor's record of each server it knows (statename, pid, start, spawnerr …); empty when it doesn't run."""
     return {info["name"]: info for info in call(project).getAllProcessInfo()} if alive(project) else {}
 
@@ -134,14 +146,31 @@ def _start(project: Project) -> None:
     path = socket_path(project)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.parent.stat().st_uid != os.getuid():
-        raise HeadraceError(f"{path.parent} belongs to another user", hint="remove it, or use a project folder with a shorter path")
+        raise HeadraceError(
+            f"{path.parent} belongs to another user", hint="remove it, or use a project folder with a shorter path"
+        )
     path.unlink(missing_ok=True)
-    command = [str(environment("platform") / "bin" / "supervisord"), "-n", "-c", str(project.state / "run" / "supervisord.conf")]
+    command = [
+        str(environment("platform") / "bin" / "supervisord"),
+        "-n",
+        "-c",
+        str(project.state / "run" / "supervisord.conf"),
+    ]
     variables = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
     variables |= {"TZ": "UTC", "LC_ALL": "C.UTF-8", "HEADRACE_STATE": str(project.state)}
-    variables["no_proxy"] = variables["NO_PROXY"] = ",".join(filter(None, [os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")), "127.0.0.1,localhost"]))
+    variables["no_proxy"] = variables["NO_PROXY"] = ",".join(
+        filter(None, [os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")), "127.0.0.1,localhost"])
+    )
     with (project.state / "logs" / "supervisord.out").open("wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=variables, cwd=project.state)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env=variables,
+            cwd=project.state,
+        )
     until = time.monotonic() + 15
     while not alive(project):
         if process.poll() is not None or time.monotonic() > until:
@@ -151,7 +180,7 @@ def _start(project: Project) -> None:
 
 
 def _end_orphans(project: Project) -> None:
-    """Ends what a killed supervisor left behind: processes that carry this project's state folder in their environment."""
+    """Ends what a killed supervisor left: processes that carry this project's state folder in their environment."""
     found, mine = [], {os.getpid(), *(p.pid for p in psutil.Process().parents())}
     for process in psutil.process_iter():
         try:

@@ -1,4 +1,4 @@
-"""What to do with the archives that Maven fetched: each function takes the folder of files and returns place → folder."""
+"""What to do with the archives that Maven fetched: each function takes their folder and returns place → folder."""
 
 from __future__ import annotations
 

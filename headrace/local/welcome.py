@@ -46,7 +46,8 @@ def welcome(project: Project) -> None:
 def _published(project: Project) -> str:
     """The published view with the fewest columns that a terminal shows well; empty while none is."""
     sql = """SELECT v.view FROM ops.views v JOIN information_schema.columns c
-             ON c.table_schema = 'batch' AND c.table_name = v.view GROUP BY v.view ORDER BY abs(COUNT(*) - 4), v.view LIMIT 1"""
+             ON c.table_schema = 'batch' AND c.table_name = v.view
+             GROUP BY v.view ORDER BY abs(COUNT(*) - 4), v.view LIMIT 1"""
     return _first(project, sql)
 
 
@@ -54,8 +55,9 @@ def _alerts(project: Project) -> str:
     """An alert view that has rows; those of a few columns first."""
     found = []
     for job in project.jobs:
-        if job.kind == "stream" and _first(project, f"SELECT 1 FROM alerts.\"{job.name}\" LIMIT 1"):
-            columns = f"SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'alerts' AND table_name = '{job.name}'"
+        if job.kind == "stream" and _first(project, f'SELECT 1 FROM alerts."{job.name}" LIMIT 1'):
+            columns = f"""SELECT COUNT(*) FROM information_schema.columns
+                          WHERE table_schema = 'alerts' AND table_name = '{job.name}'"""
             found.append((int(_first(project, columns) or 0), job.name))
     return min(found)[1] if found else ""
 

@@ -8,19 +8,21 @@ What to ask for, cheapest first:
         …                                        # project.addresses.bus, .serving(), … are the shared servers'
         until(lambda: rows() == 3, 30, "three rows")
 
-* `shared(*parts) -> Project`: one platform for the whole session. Its project has two local sources to make databases in:
-  `shop` (PostgreSQL, wal_level=logical) and `till` (MariaDB, row log): parts `source:shop`, `source:till`. Parts: bus,
-  connect, postgres, source:shop, source:till, flink, spark. Start only what the test needs.
+* `shared(*parts) -> Project`: one platform for the whole session. Its project has two local sources to make databases
+  in: `shop` (PostgreSQL, wal_level=logical) and `till` (MariaDB, row log): parts `source:shop`, `source:till`. The
+  other parts: bus, connect, postgres, flink, spark. Start only what the test needs.
 * `make_project(files, on=None, **settings) -> Project`: a new folder outside the repository. With `on=shared(…)` its
   headrace.yml names the shared bus, Connect, Flink, Spark and a serving database of its own there; so tests must choose
   names of topics (tables) and sources that no other test has: put the test's name in them. Secrets are the shared ones:
-  a source says `connection: {url: "postgresql://headrace:${SHOP_PASSWORD}@127.0.0.1:PORT/shop"}` (`shared_url(source)`).
+  a source says `connection: {url: "postgresql://headrace:${SHOP_PASSWORD}@127.0.0.1:PORT/shop"}`
+  (`shared_url(project, source)`).
   Only one project on the shared bus may run landing workers at a time: the consumer group's name is fixed.
-* `platform(project, only={...}) -> Project`: servers of this project alone (`connection.local` and free ports of its own).
-  Dear: only for tests about starting, stopping and killing.
+* `platform(project, only={...}) -> Project`: servers of this project alone (`connection.local` and free ports of its
+  own). Dear: only for tests about starting, stopping and killing.
 * `until(condition, seconds, what)`: waits for a state instead of sleeping; returns the condition's value.
 
-HEADRACE_TESTS_FOLDER names the folder to work in (default: a new temporary one, removed at the end). HEADRACE_KEEP=1 keeps it.
+HEADRACE_TESTS_FOLDER names the folder to work in (default: a new temporary one, removed at the end unless HEADRACE_KEEP
+is set).
 """
 
 from __future__ import annotations
@@ -38,8 +40,11 @@ import yaml
 from headrace.project import Project, load
 
 SHARED = {
-    "lake/sources/shop.yml": "kind: postgresql\nconnection: {local: true}\ntables: {shop_rows: {from: public.shop_rows}}\n",
-    "lake/sources/till.yml": "kind: mariadb\nconnection: {local: true}\ntables: {till_rows: {from: till.till_rows}}\n",
+    f"lake/sources/{source}.yml": f"kind: {kind}\nconnection: {{local: true}}\ntables: {{{table}: {{from: {origin}}}}}\n"
+    for source, kind, table, origin in (
+        ("shop", "postgresql", "shop_rows", "public.shop_rows"),
+        ("till", "mariadb", "till_rows", "till.till_rows"),
+    )
 } | {
     f"schemas/{table}.yaml": f"""kind: DataContract
 apiVersion: v3.0.2
@@ -124,7 +129,7 @@ def shared(make_project: Callable[..., Project], platform: Callable[..., Project
 
 @pytest.fixture(scope="session")
 def shared_url() -> Callable[[Project, str], str]:
-    """The address of a shared source's server with ${…} where its password belongs, for a source file of another project."""
+    """The address of a shared source with ${…} where its password belongs, for a source file of another project."""
 
     def url(project: Project, source: str, database: str = "") -> str:
         of = project.source(source)
@@ -184,5 +189,7 @@ def _addresses(on: Project, name: str) -> dict[str, object]:
 
         with psycopg.connect(a.serving(), dbname="postgres", autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
-        values["serving"] = f"postgresql://headrace:${{HEADRACE_SERVING_PASSWORD}}@127.0.0.1:{a.port('postgres')}/{name}"
+        values["serving"] = (
+            f"postgresql://headrace:${{HEADRACE_SERVING_PASSWORD}}@127.0.0.1:{a.port('postgres')}/{name}"
+        )
     return values

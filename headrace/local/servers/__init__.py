@@ -1,4 +1,4 @@
-"""Which servers a project needs on this machine: one small file each; a part with an address in headrace.yml has none."""
+"""Which servers a project needs on this machine, one small file each; a part with an address of its own has none."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.errors import HeadraceError
@@ -24,7 +25,14 @@ def servers(project: Project) -> list[Server]:
     passwords = folder / "passwords.json"
     files = {passwords: json.dumps({USER: project.addresses.secret("HEADRACE_AIRFLOW_PASSWORD")})}
     run = (str(python), "-m", "headrace.local.airflow")
-    shared = {"part": "airflow", "environment": settings, "files": files, "folder": folder, "nice": NICE, "patience": 240}
+    shared: dict[str, Any] = {
+        "part": "airflow",
+        "environment": settings,
+        "files": files,
+        "folder": folder,
+        "nice": NICE,
+        "patience": 240,
+    }
     port = str(project.addresses.port("airflow"))
     return [
         Server(
@@ -37,7 +45,7 @@ def servers(project: Project) -> list[Server]:
             stop_patience=4,  # it would wait for open pages; it has no state to lose
             prepare=lambda: migrate(project),
             ready=lambda: probe.airflow(address, "metadatabase"),
-            **shared,  # type: ignore[arg-type]
+            **shared,
         ),
         Server(
             name="airflow-scheduler",
@@ -46,7 +54,7 @@ def servers(project: Project) -> list[Server]:
             needs=("postgres", "airflow-api"),
             memory="0.5 GB",
             ready=lambda: probe.airflow(address, "scheduler"),
-            **shared,  # type: ignore[arg-type]
+            **shared,
         ),
         Server(
             name="airflow-dags",
@@ -54,7 +62,7 @@ def servers(project: Project) -> list[Server]:
             needs=("postgres", "airflow-api"),
             memory="0.3 GB",
             ready=lambda: probe.airflow(address, "dag_processor"),
-            **shared,  # type: ignore[arg-type]
+            **shared,
         ),
     ]
 
@@ -64,9 +72,13 @@ def migrate(project: Project) -> None:
     folder = project.state / "airflow"
     folder.mkdir(parents=True, exist_ok=True)
     command = ["nice", "-n", str(NICE), str(environment("airflow") / "bin" / "airflow"), "db", "migrate"]
-    done = subprocess.run(command, cwd=folder, env=os.environ | variables(project), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | variables(project), capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise HeadraceError("Airflow can't make its tables", hint="\n".join((done.stdout + done.stderr).strip().splitlines()[-8:]))
+        raise HeadraceError(
+            "Airflow can't make its tables", hint="\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+        )
 
 
 def variables(project: Project) -> dict[str, str]:

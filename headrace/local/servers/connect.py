@@ -42,7 +42,9 @@ def server(project: Project) -> Server:
     return Server(
         name="connect",
         part="connect",
-        command=java("org.apache.kafka.connect.cli.ConnectDistributed", str(config), heap=640, start=128, path=f"{JARS}/kafka/*"),
+        command=java(
+            "org.apache.kafka.connect.cli.ConnectDistributed", str(config), heap=640, start=128, path=f"{JARS}/kafka/*"
+        ),
         files={config: properties(values)},
         environment=_secrets(project),
         ports={"connect": a.port("connect")},

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from headrace.local import probe
 from headrace.local.install import JARS, environment
@@ -12,13 +15,6 @@ from headrace.project import Project
 HOME = JARS / "flink-home"
 _METRICS = "metrics.internal.query-service.port"
 SLOTS = 16  # one job of parallelism 1 takes one
-
-# Flink's own start scripts read it: the same rights for all three, in UTC, leaving rather than limping on.
-_OPENS = """java.base/java.lang java.base/java.net java.base/java.io java.base/java.nio java.base/sun.nio.ch
- java.base/java.lang.reflect java.base/java.text java.base/java.time java.base/java.util java.base/java.util.concurrent
- java.base/java.util.concurrent.atomic java.base/java.util.concurrent.locks""".split()
-_COMPILER = "jdk.compiler/com.sun.tools.javac"
-_EXPORTS = f"java.rmi/sun.rmi.registry {_COMPILER}.api {_COMPILER}.file {_COMPILER}.parser {_COMPILER}.tree {_COMPILER}.util java.security.jgss/sun.security.krb5".split()
 
 _LOGGING = """rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = Console
@@ -39,41 +35,69 @@ def servers(project: Project) -> list[Server]:
     """The three servers; the configuration is also what `flink run` needs in FLINK_CONF_DIR."""
     a = project.addresses
     folder = conf_dir(project)
-    files = {folder / "config.yaml": _config(project), folder / "log4j-console.properties": _LOGGING, folder / "log4j-cli.properties": _LOGGING}
-    environment = {"FLINK_CONF_DIR": str(folder), "FLINK_LOG_DIR": str(project.state / "logs"), "FLINK_PID_DIR": str(folder / "pids"), "HOSTNAME": "localhost"}
+    files = {
+        folder / "config.yaml": _config(project),
+        folder / "log4j-console.properties": _LOGGING,
+        folder / "log4j-cli.properties": _LOGGING,
+    }
+    environment = {
+        "FLINK_CONF_DIR": str(folder),
+        "FLINK_LOG_DIR": str(project.state / "logs"),
+        "FLINK_PID_DIR": str(folder / "pids"),
+        "HOSTNAME": "localhost",
+    }
     gateway = a.port("flink-gateway")
     ports = {name: a.port(name) for name in ("flink-rest", "flink-rpc", "flink-blob", "flink-metrics")}
     task_ports = {name: a.port(name) for name in ("flink-taskmanager", "flink-data", "flink-taskmanager-metrics")}
-    shared = {"part": "flink", "environment": environment, "files": files, "folder": project.state / "flink" / "temporary"}
+    shared: dict[str, Any] = {
+        "part": "flink",
+        "environment": environment,
+        "files": files,
+        "folder": project.state / "flink" / "temporary",
+    }
     # Without its own bind-port the gateway would take the JobManager's.
     endpoint = {"address": "127.0.0.1", "bind-address": "127.0.0.1", "port": gateway, "bind-port": gateway}
     return [
         Server(
             name="flink-jobmanager",
-            command=(str(HOME / "bin" / "jobmanager.sh"), "start-foreground", "-D", f"{_METRICS}={ports['flink-metrics']}"),
+            command=(
+                str(HOME / "bin" / "jobmanager.sh"),
+                "start-foreground",
+                "-D",
+                f"{_METRICS}={ports['flink-metrics']}",
+            ),
             ports=ports,
             address=a.flink_rest,
             memory="0.8 GB",
-            ready=lambda: probe.http(f"{a.flink_rest}/overview"),  # type: ignore[arg-type,return-value]
-            **shared,  # type: ignore[arg-type]
+            ready=lambda: probe.http(f"{a.flink_rest}/overview"),
+            **shared,
         ),
         Server(
             name="flink-taskmanager",
-            command=(str(HOME / "bin" / "taskmanager.sh"), "start-foreground", "-D", f"{_METRICS}={task_ports['flink-taskmanager-metrics']}"),
+            command=(
+                str(HOME / "bin" / "taskmanager.sh"),
+                "start-foreground",
+                "-D",
+                f"{_METRICS}={task_ports['flink-taskmanager-metrics']}",
+            ),
             ports=task_ports,
             address=f"{SLOTS} slots",
             memory="1.7 GB",
             ready=lambda: probe.task_manager(a.flink_rest),
-            **shared,  # type: ignore[arg-type]
+            **shared,
         ),
         Server(
             name="flink-gateway",
-            command=(str(HOME / "bin" / "sql-gateway.sh"), "start-foreground", *(f"-Dsql-gateway.endpoint.rest.{k}={v}" for k, v in endpoint.items())),
+            command=(
+                str(HOME / "bin" / "sql-gateway.sh"),
+                "start-foreground",
+                *(f"-Dsql-gateway.endpoint.rest.{k}={v}" for k, v in endpoint.items()),
+            ),
             ports={"flink-gateway": gateway},
             address=a.flink_gateway,
             memory="0.6 GB",
-            ready=lambda: probe.http(f"{a.flink_gateway}/v1/info"),  # type: ignore[arg-type,return-value]
-            **shared,  # type: ignore[arg-type]
+            ready=lambda: probe.http(f"{a.flink_gateway}/v1/info"),
+            **shared,
         ),
     ]
 
@@ -95,9 +119,10 @@ def savepoints(project: Project) -> Path:
 
 def _config(project: Project) -> str:
     a, python = project.addresses, environment("flink") / "bin" / "python"
-    rights = [*(f"--add-exports={e}=ALL-UNNAMED" for e in _EXPORTS), *(f"--add-opens={o}=ALL-UNNAMED" for o in _OPENS)]
+    shipped = yaml.safe_load((HOME / "conf" / "config.yaml").read_text())
+    rights = shipped["env"]["java"]["opts"]["all"]  # the --add-opens that this version of Flink needs
     values = {
-        "env.java.opts.all": " ".join([*rights, "-Duser.timezone=UTC", "-XX:+ExitOnOutOfMemoryError"]),
+        "env.java.opts.all": f"{rights} -Duser.timezone=UTC -XX:+ExitOnOutOfMemoryError",
         "env.java.opts.jobmanager": "-XX:+UseSerialGC",
         "env.java.opts.sql-gateway": "-Xms64m -Xmx512m -XX:+UseSerialGC -XX:MaxMetaspaceSize=256m",
         "jobmanager.bind-host": "127.0.0.1",
@@ -119,7 +144,7 @@ def _config(project: Project) -> str:
         # A killed TaskManager is noticed within seconds.
         "heartbeat.interval": 2000,
         "heartbeat.timeout": 10000,
-        # Backs off while something is down and starts afresh after a quiet minute; a job that can't run fails in the end.
+        # Backs off while something is down, starts afresh after a quiet minute; a job that can't run fails.
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "10 s",

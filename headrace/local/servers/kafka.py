@@ -78,4 +78,7 @@ def _format(data: Path, config: Path) -> None:
     command = java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config), heap=256, path=PATH)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"TZ": "UTC"})
     if done.returncode:
-        raise HeadraceError(f"Kafka can't format its data folder {data}", hint="\n".join((done.stdout + done.stderr).strip().splitlines()[-6:]))
+        raise HeadraceError(
+            f"Kafka can't format its data folder {data}",
+            hint="\n".join((done.stdout + done.stderr).strip().splitlines()[-6:]),
+        )

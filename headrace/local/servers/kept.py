@@ -1,4 +1,4 @@
-"""Commands of the user's own that run beside the platform: `headrace up --keep NAME=COMMAND`, such as a load generator."""
+"""Commands of the user's own beside the platform, such as a load generator: `headrace up --keep NAME=COMMAND`."""
 
 from __future__ import annotations
 

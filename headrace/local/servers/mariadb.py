@@ -51,7 +51,12 @@ def source(project: Project, of: Source) -> Server:
     return Server(
         name=name,
         part=f"source:{of.name}",
-        command=(str(HOME / "bin" / "mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", *(f"--{k}={v}" for k, v in flags.items())),
+        command=(
+            str(HOME / "bin" / "mariadbd"),
+            "--no-defaults",
+            f"--user={getpass.getuser()}",
+            *(f"--{k}={v}" for k, v in flags.items()),
+        ),
         files={first: _first(password, databases)},
         ports={f"source:{of.name}": port},
         address=f"127.0.0.1:{port}",
@@ -83,9 +88,18 @@ def _init(data: Path) -> None:
     made = data.with_name(f".{data.name}.part")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
-    options = (f"--user={getpass.getuser()}", f"--basedir={HOME}", f"--datadir={made}", "--auth-root-authentication-method=normal", "--skip-test-db")
+    options = (
+        f"--user={getpass.getuser()}",
+        f"--basedir={HOME}",
+        f"--datadir={made}",
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+    )
     command = [str(HOME / "scripts" / "mariadb-install-db"), "--no-defaults", *options]
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise HeadraceError(f"MariaDB can't make its data folder {data}", hint="\n".join((done.stdout + done.stderr).strip().splitlines()[-8:]))
+        raise HeadraceError(
+            f"MariaDB can't make its data folder {data}",
+            hint="\n".join((done.stdout + done.stderr).strip().splitlines()[-8:]),
+        )
     made.rename(data)

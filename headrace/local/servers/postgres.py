@@ -1,4 +1,4 @@
-"""PostgreSQL: the serving server (views, run records, Airflow's metadata) and one server per local source of that kind."""
+"""PostgreSQL: the serving server (views, records, Airflow's metadata) and one per local source of that kind."""
 
 from __future__ import annotations
 
@@ -28,13 +28,29 @@ def source(project: Project, of: Source) -> Server:
     """A service's own database, with the logical log that Debezium reads."""
     a = project.addresses
     databases = (of.database, *(s.database for s in project.sources if s.server == of.name))
-    options = {"max_connections": 100, "shared_buffers": "64MB", "wal_level": "logical", "max_replication_slots": 16, "max_wal_senders": 16}
-    return _server(project, f"source-{of.name}", f"source:{of.name}", a.source_port(of.name), a.source(of), databases, options)
+    options = {
+        "max_connections": 100,
+        "shared_buffers": "64MB",
+        "wal_level": "logical",
+        "max_replication_slots": 16,
+        "max_wal_senders": 16,
+    }
+    return _server(
+        project, f"source-{of.name}", f"source:{of.name}", a.source_port(of.name), a.source(of), databases, options
+    )
 
 
-def _server(project: Project, name: str, part: str, port: int, url: str, databases: tuple[str, ...], options: dict[str, object]) -> Server:
+def _server(
+    project: Project, name: str, part: str, port: int, url: str, databases: tuple[str, ...], options: dict[str, object]
+) -> Server:
     data = project.state / "data" / name
-    fixed = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "timezone": "UTC", "log_timezone": "UTC"}
+    fixed = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": "",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
     flags = [word for key, value in (fixed | options).items() for word in ("-c", f"{key}={value}")]
     return Server(
         name=name,
@@ -43,7 +59,6 @@ def _server(project: Project, name: str, part: str, port: int, url: str, databas
         ports={part: port},
         address=f"127.0.0.1:{port}",
         memory="0.2 GB",
-        patience=60,
         stop_signal="INT",  # fast shutdown: sessions are ended, everything committed is on disk
         stop_group=False,  # to a backend the same signal would only mean: cancel the query
         prepare=lambda: _init(data, url),
@@ -64,14 +79,20 @@ def _init(data: Path, url: str) -> None:
         secret.write(urlsplit(url).password or "")
         secret.flush()
         made.chmod(0o700)
-        options = ("--username=headrace", f"--pwfile={secret.name}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync")
+        options = (
+            "--username=headrace",
+            f"--pwfile={secret.name}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-sync",
+        )
         locale = ("--locale-provider=builtin", "--locale=C.UTF-8", "--lc-collate=C", "--lc-ctype=C")
         command = as_nobody(str(BIN / "initdb"), "-D", str(made), *options, *locale)
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"})
     if done.returncode:
         hint = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
         if os.geteuid() == 0:
-            hint += "\nPostgreSQL refuses root; here it runs in a user name space of its own (unshare -U), or be another user"
+            hint += "\nPostgreSQL refuses root; it runs in a user name space here (unshare -U). Or be another user."
         raise HeadraceError(f"PostgreSQL can't make its data folder {data}", hint=hint)
     made.rename(data)
 

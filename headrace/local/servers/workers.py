@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from headrace.local import probe
 from headrace.local.install import environment
 from headrace.local.server import Server, nothing
@@ -11,15 +13,25 @@ from headrace.project import Project
 def landing(project: Project) -> Server:
     """A member of the consumer group that lands every topic."""
     ready = (lambda: probe.group(project.addresses.bus, "headrace-landing")) if project.tables else nothing
-    return Server(name="landing", part="landing", needs=("bus",), memory="0.5 GB", ready=ready, stop_patience=30, **_work(project, "landing"))  # type: ignore[arg-type]
+    return Server(
+        name="landing",
+        part="landing",
+        needs=("bus",),
+        memory="0.5 GB",
+        ready=ready,
+        stop_patience=30,
+        **_work(project, "landing"),
+    )
 
 
 def pulse(project: Project) -> Server:
     """Tells Airflow about new data and keeps stream jobs running between its DAGs' runs."""
-    return Server(name="pulse", part="pulse", needs=("bus", "postgres"), memory="0.2 GB", ready=nothing, **_work(project, "pulse"))  # type: ignore[arg-type]
+    return Server(
+        name="pulse", part="pulse", needs=("bus", "postgres"), memory="0.2 GB", ready=nothing, **_work(project, "pulse")
+    )
 
 
-def _work(project: Project, what: str) -> dict[str, object]:
+def _work(project: Project, what: str) -> dict[str, Any]:
     # One thread pool per core is more than a worker beside ten servers needs, and each arena of malloc costs memory.
     environment_ = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "HEADRACE_PROJECT": str(project.root)}
     command = (str(environment("platform") / "bin" / "headrace"), "-C", str(project.root), "work", what)

@@ -9,8 +9,8 @@ import psutil
 import psycopg
 import pymysql
 
-from headrace.local import ports, supervise
 from headrace.local import platform as local
+from headrace.local import ports, supervise
 from headrace.local.servers import chosen
 
 
@@ -20,7 +20,9 @@ def test_databases_keep_the_log_that_debezium_needs(shared):
         assert shop.execute("SHOW wal_level").fetchone() == ("logical",)
         assert shop.execute("SHOW timezone").fetchone() == ("UTC",)
     secret = project.addresses.secret("TILL_PASSWORD")
-    with pymysql.connect(host="127.0.0.1", port=project.addresses.source_port("till"), user="headrace", password=secret) as till:
+    with pymysql.connect(
+        host="127.0.0.1", port=project.addresses.source_port("till"), user="headrace", password=secret
+    ) as till:
         cursor = till.cursor()
         cursor.execute("SELECT @@binlog_format, @@binlog_row_image, @@time_zone")
         assert cursor.fetchone() == ("ROW", "FULL", "+00:00")

@@ -1,0 +1,95 @@
+"""Which servers a project gets, and what their configuration says."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.errors import HeadraceError
+from headrace.local.servers import chosen, kept, servers
+from headrace.project.settings import PORTS
+
+ALL = {
+    "postgres",
+    "source-shop",
+    "source-till",
+    "bus",
+    "connect",
+    "flink-jobmanager",
+    "flink-taskmanager",
+    "flink-gateway",
+    "spark",
+    "landing",
+    "pulse",
+    "airflow-api",
+    "airflow-scheduler",
+    "airflow-dags",
+}
+
+
+def names(found) -> set[str]:
+    return {server.name for server in found}
+
+
+def test_everything_is_local_unless_it_has_an_address(local_project):
+    assert names(servers(local_project())) == ALL
+
+
+@pytest.mark.parametrize(
+    ("setting", "gone"),
+    [
+        ("bus: kafka:9092", {"bus"}),
+        ("connect: http://connect:8083", {"connect"}),
+        ("spark: sc://spark:15002", {"spark"}),
+        (
+            "flink: {rest: 'http://f:8081', gateway: 'http://f:8083'}",
+            {"flink-jobmanager", "flink-taskmanager", "flink-gateway"},
+        ),
+        ("serving: postgresql://headrace:${HEADRACE_SERVING_PASSWORD}@db:5432/headrace", {"postgres"}),
+    ],
+)
+def test_a_part_with_an_address_is_not_started(local_project, setting, gone):
+    assert names(servers(local_project(setting + "\n"))) == ALL - gone
+
+
+def test_only_takes_parts_and_single_sources(local_project):
+    project = local_project()
+    assert names(chosen(project, {"source:shop", "bus"})) == {"source-shop", "bus"}
+    assert names(chosen(project, {"source"})) == {"source-shop", "source-till"}
+    with pytest.raises(HeadraceError, match="did you mean 'flink'"):
+        chosen(project, {"flnk"})
+
+
+def test_no_two_servers_share_a_port_and_all_are_in_the_table(local_project):
+    project = local_project("local: {ports: 23000}\n")
+    taken = [port for server in servers(project) for port in server.ports.values()]
+    assert len(taken) == len(set(taken))
+    assert {port - 23000 for port in taken} <= {*PORTS.values(), 20, 21}
+
+
+def test_only_batch_and_airflow_give_way(local_project):
+    """The alert path must not wait for batch: DESIGN §7."""
+    nice = {server.name for server in servers(local_project()) if server.nice}
+    assert nice == {"spark", "airflow-api", "airflow-scheduler", "airflow-dags"}
+
+
+def test_secrets_are_in_no_command_line_and_in_no_connector_setting(local_project):
+    """Everybody on a machine can read the command lines of all processes."""
+    project = local_project()
+    secrets = [
+        project.addresses.secret(name) for name in ("HEADRACE_SERVING_PASSWORD", "SHOP_PASSWORD", "TILL_PASSWORD")
+    ]
+    for server in servers(project):
+        assert not any(secret in " ".join(server.command) for secret in secrets), server.name
+    (connect,) = chosen(project, {"connect"})
+    assert not any(secret in text for secret in secrets for text in connect.files.values())
+    assert set(connect.environment) >= {"SHOP_PASSWORD", "TILL_PASSWORD"}
+
+
+def test_kept_commands_run_beside_the_platform_until_forgotten(local_project):
+    project = local_project()
+    kept.keep(project, {"demo": "python -m demo --forever"})
+    (demo,) = [s for s in servers(project) if s.name not in ALL]
+    assert (demo.name, demo.nice, demo.kept) == ("demo", 10, True)
+    assert demo.command == ("python", "-m", "demo", "--forever")
+    kept.forget(project)
+    assert names(servers(project)) == ALL

@@ -1,0 +1,71 @@
+"""Supervisor's configuration, its socket, and the secrets of the embedded servers."""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import stat
+import subprocess
+
+from headrace.local import secrets, supervise
+from headrace.local.server import Server, nothing
+from headrace.project.settings import read_secrets
+
+
+def a_server(**changes) -> Server:
+    server = Server(
+        name="x", part="x", command=("printenv", "TOKEN"), ready=nothing, environment={"TOKEN": "it's 50% $off"}
+    )
+    return dataclasses.replace(server, **changes)
+
+
+def test_a_long_path_gets_a_short_socket(local_project, tmp_path):
+    project = local_project()
+    assert len(str(supervise.socket_path(project))) <= 107
+    deep = dataclasses.replace(project, root=tmp_path / ("long" * 40))
+    path = supervise.socket_path(deep)
+    assert len(str(path)) <= 107
+    assert path != supervise.socket_path(dataclasses.replace(project, root=tmp_path / ("LONG" * 40)))
+
+
+def test_supervisor_reads_what_we_write(local_project):
+    project = local_project()
+    text = supervise._configuration(project, [a_server()])
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    program = dict(parser["program:x"])
+    assert program["autorestart"] == "true"
+    assert program["killasgroup"] == "true"
+
+
+def test_the_start_script_carries_secrets_exactly_and_is_private(local_project):
+    project = local_project()
+    supervise._configuration(project, [a_server()])
+    script = supervise.script(project, a_server())
+    assert stat.S_IMODE(script.stat().st_mode) == 0o600
+    assert subprocess.run(["sh", str(script)], capture_output=True, text=True, check=True).stdout == "it's 50% $off\n"
+
+
+def test_a_changed_file_changes_the_configuration(local_project):
+    """So `up` restarts a server whose settings are new, and no other."""
+    project = local_project()
+    path = project.state / "run" / "x.conf"
+    before = supervise._configuration(project, [a_server(files={path: "a"})])
+    assert supervise._configuration(project, [a_server(files={path: "a"})]) == before
+    assert supervise._configuration(project, [a_server(files={path: "b"})]) != before
+
+
+def test_secrets_are_drawn_once_and_private(local_project):
+    project = local_project()
+    path = project.state / "secrets.env"
+    first = read_secrets(path)
+    assert {*secrets.FIXED, "SHOP_PASSWORD", "TILL_PASSWORD"} == set(first)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    secrets.ensure(project)
+    assert read_secrets(path) == first
+    path.write_text("".join(f"{k}={v}\n" for k, v in first.items() if k != "TILL_PASSWORD"))
+    secrets.ensure(project)
+    assert {k: v for k, v in read_secrets(path).items() if k != "TILL_PASSWORD"} == {
+        k: v for k, v in first.items() if k != "TILL_PASSWORD"
+    }
+    assert not list(project.state.glob("*.part"))
