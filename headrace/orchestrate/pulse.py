@@ -2,91 +2,119 @@
 
 It holds no state that matters: what is due follows from positions in the lake and in PostgreSQL, so after a crash, or
 an outage of any part, the next beat finds the same things due and announces them again. When nothing changes, a beat
-costs a `stat` per file and per table.
+costs a `stat` per file and per table, and one question to the bus.
+
+Each concern beats in a thread of its own: while Kafka Connect takes its minute to answer, views are announced.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from importlib.util import find_spec
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from headrace.orchestrate.announce import Announcer
 from headrace.orchestrate.names import dags_folder
+from headrace.orchestrate.streams import Streams
 from headrace.orchestrate.watch import Files, Parts
 from headrace.project import Project, load
 
+if TYPE_CHECKING:
+    from headrace.ingest.quiet import Quiet
+
 BEAT = 2.0  # seconds
-CONNECTORS = 10.0  # seconds between two looks at the connectors
+SLOW_BEAT = 10.0  # seconds between two looks at connectors and at stream jobs
 
 
 def main(project: Project) -> None:
     """Runs until the process is ended. Survives any part being away, with one line in the log per change of state."""
     pulse = Pulse(project)
     pulse.parts.log(f"beats every {BEAT:g} s for {project.settings.name}")
+    for name, seconds, beat in pulse.beats():
+        threading.Thread(target=_beat, args=(pulse.parts, name, seconds, beat), name=name, daemon=True).start()
+    _beat(pulse.parts, "project", BEAT, pulse.follow_files)
+
+
+def _beat(parts: Parts, part: str, seconds: float, beat: Callable[[], None]) -> None:
     while True:
         began = time.monotonic()
-        pulse.beat()
-        time.sleep(max(0.1, BEAT - (time.monotonic() - began)))
+        parts.attempt(part, beat)
+        time.sleep(max(0.1, seconds - (time.monotonic() - began)))
 
 
 class Pulse:
-    """One project's pulse; `beat` does everything that is due now."""
+    """One project's pulse. When its files change, every concern is made anew with the project as it is then."""
 
     def __init__(self, project: Project, parts: Parts | None = None) -> None:
         self.parts = parts or Parts()
         self.project = project
         self.files = Files(project.root)
-        self.announcer = Announcer(project, self.parts)
-        self._quiet: object = None
-        self._connectors_at = 0.0
-        self._set_up()
+        self._set_up_due = False
+        self._announcer: Announcer | None = None
+        self._quiet: Quiet | None = None
+        self._streams: Streams | None = None
 
-    def beat(self) -> None:
-        """One look at everything; returns when it has been acted on or found to be away."""
-        if self.files.changed():
-            self.reload()
-        self.parts.attempt("quiet topics", self._mark_quiet_topics)
-        self.parts.attempt("new data", self.announcer.beat)
-        if time.monotonic() >= self._connectors_at:
-            self._connectors_at = time.monotonic() + CONNECTORS
-            self.parts.attempt("connectors", self._restart_connectors)
+    def beats(self) -> list[tuple[str, float, Callable[[], None]]]:
+        """Name, seconds and what to do, for each concern."""
+        return [
+            ("quiet topics", BEAT, self.mark_quiet_topics),
+            ("new data", BEAT, self.announce),
+            ("connectors", SLOW_BEAT, self.restart_connectors),
+            ("stream jobs", SLOW_BEAT, self.start_streams),
+        ]
 
-    def reload(self) -> None:
-        """Takes the project as its files are now, makes Airflow read it at once, and sets up what new sources need."""
-        project = self.parts.attempt("project", lambda: load(self.project.root))
-        if project is None:
+    def follow_files(self) -> None:
+        """Takes the project as its files are now and makes Airflow read it; raises when headrace.yml is wrong."""
+        if not self.files.changed():
             return
+        self.project = project = load(self.project.root)
         counts = f"{len(project.sources)} sources, {len(project.jobs)} jobs, {len(project.problems)} mistakes"
         self.parts.log(f"the project changed: {counts}")
-        self.project, self._quiet = project, None
-        self.announcer.take(project)
+        self._set_up_due = True
         touch_dags(project)
-        self._set_up()
 
-    def _set_up(self) -> None:
-        if find_spec("headrace.ingest"):
-            from headrace.ingest import connectors, topics
+    def announce(self) -> None:
+        """Announces due views; keeps what it has announced over changes of the project."""
+        if self._announcer is None:
+            self._announcer = Announcer(self.project, self.parts)
+        elif self._announcer.project is not self.project:
+            self._announcer.take(self.project)
+        self._announcer.beat()
 
-            self.parts.attempt("bus", lambda: topics.ensure(self.project))
-            self.parts.attempt("connectors", lambda: connectors.ensure(self.project))
+    def mark_quiet_topics(self) -> None:
+        """Lets the last windows of topics close on which nothing comes any more."""
+        from headrace.ingest.quiet import Quiet
 
-    def _mark_quiet_topics(self) -> None:
-        if self._quiet is None:
-            from headrace.ingest.quiet import Quiet
-
+        if self._quiet is None or self._quiet.project is not self.project:
             self._quiet = Quiet(self.project)
-        self._quiet.tick()  # type: ignore[attr-defined]
+        self._quiet.tick()
 
-    def _restart_connectors(self) -> None:
-        from headrace.ingest import connectors
+    def start_streams(self) -> None:
+        """Starts the DAG of each stream job that should run and doesn't."""
+        if self._streams is None or self._streams.project is not self.project:
+            self._streams = Streams(self.project, self.parts)
+        self._streams.beat()
 
-        if not any(source.mode == "cdc" for source in self.project.sources):
+    def restart_connectors(self) -> None:
+        """Starts failed connectors again; after a change of the project, makes topics and connectors as its files say.
+
+        Not at the start: `up` has its own order, in which databases may be filled before connectors see them.
+        """
+        from headrace.ingest import connectors, topics
+
+        project = self.project
+        if self._set_up_due:
+            topics.ensure(project)
+            connectors.ensure(project)
+            self._set_up_due = False
+        if not any(source.mode == "cdc" for source in project.sources):
             return
-        failed = [str(s["source"]) for s in connectors.states(self.project) if s["state"] == "FAILED"]
+        failed = [str(s["source"]) for s in connectors.states(project) if s["state"] == "FAILED"]
         if failed:
             self.parts.log(f"starting again the connectors of {', '.join(failed)}")
-            connectors.ensure(self.project)
+            connectors.ensure(project)
 
 
 def touch_dags(project: Project) -> None:

@@ -18,7 +18,7 @@ import headrace
 
 # Airflow's own settings hold its database password; a job has no business with them.
 _PRIVATE = ("AIRFLOW__", "_AIRFLOW", "__AIRFLOW", "VIRTUAL_ENV", "PYTHONPATH")
-_TAIL = 40  # lines of stderr repeated in the failure, enough for several problems with excerpt and hint
+_TAIL = 40  # lines repeated in the failure: enough for several problems with excerpt and hint
 _GRACE = 20  # seconds between SIGTERM and SIGKILL when a run is cleared or times out
 
 
@@ -43,13 +43,11 @@ class Headrace(BaseOperator):
 
     def execute(self, context: Any) -> None:
         """Succeeds when the command line exits with 0; raises AirflowException with its error otherwise."""
-        status, error = self._run([executable(), *self.command[1:]])
+        status, said = self._run([executable(), *self.command[1:]])
         if status:
-            said = error or "it said nothing on stderr; see the lines above"
             raise AirflowException(f"`{' '.join(self.command)}` ended with status {status}:\n\n{said}")
 
     def _run(self, command: list[str]) -> tuple[int, str]:
-        tail: deque[str] = deque(maxlen=_TAIL)
         # A session of its own: on_kill reaches whatever the command line started, and nothing else.
         self._process = subprocess.Popen(
             command,
@@ -62,19 +60,20 @@ class Headrace(BaseOperator):
             errors="replace",
             start_new_session=True,
         )
-        assert self._process.stderr
         assert self._process.stdout
-        reader = Thread(target=self._forward, args=(self._process.stderr, tail), daemon=True)
+        assert self._process.stderr
+        answer: deque[str] = deque(maxlen=_TAIL)
+        errors: deque[str] = deque(maxlen=_TAIL)
+        reader = Thread(target=self._forward, args=(self._process.stderr, errors), daemon=True)
         reader.start()
-        self._forward(self._process.stdout, None)
+        self._forward(self._process.stdout, answer)
         reader.join()
-        return self._process.wait(), "\n".join(tail)
+        return self._process.wait(), "\n".join(errors or answer)
 
-    def _forward(self, stream: IO[str], tail: deque[str] | None) -> None:
+    def _forward(self, stream: IO[str], tail: deque[str]) -> None:
         for line in stream:
             self.log.info("%s", line.rstrip("\n"))
-            if tail is not None:
-                tail.append(line.rstrip("\n"))
+            tail.append(line.rstrip("\n"))
 
     def on_kill(self) -> None:
         """Ends the command when the run is cleared, marked or too long."""
