@@ -1,0 +1,200 @@
+"""One message at a time: what lands, what goes to quarantine, with which reason."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+
+from headrace.ingest.decode import MAX_VALUE, WrongTimestamp
+
+ROW = {"id": 7, "guest": "Ada", "paid": "12.50", "left_at": "2026-01-01T00:00:00.123456Z"}
+PG = {"lsn": 26656312, "ts_ms": 1767225600000, "snapshot": "false"}
+HEAD = [("headrace-epoch", b"17"), ("correlation-id", b"c1"), ("causation-id", b"c0")]
+
+
+def change(op: str, before: object, after: object, **source: object) -> dict[str, object]:
+    return {"op": op, "before": before, "after": after, "source": PG | source, "ts_ms": 1767225600100}
+
+
+def test_a_change_lands_with_everything_a_cut_and_a_fold_need(land, record) -> None:
+    (row,), bad = land("postgresql", record(change("u", ROW | {"paid": "1.00"}, ROW | {"new": [1]}), at=42, head=HEAD))
+    assert bad == []
+    assert json.loads(row.pop("before"))["paid"] == "1.00"
+    assert json.loads(row.pop("after")) == ROW | {"new": [1]}  # a column the contract doesn't name is kept
+    assert row == {
+        "op": "u",
+        "key": '{"id":7}',
+        "event_time": datetime(2026, 1, 1, 0, 0, 0, 123456, UTC),
+        "position": "00000000000026656312",
+        "epoch": 17,
+        "snapshot": "false",
+        "topic": "shop.visits",
+        "partition": 1,
+        "offset": 42,
+        "appended_at": datetime(2026, 1, 1, 0, 0, 0, 500000, UTC),
+        "timestamp_type": "LogAppendTime",
+        "event_id": "Ada",
+        "correlation_id": "c1",
+        "causation_id": "c0",
+        "headers": '{"headrace-epoch":"17","correlation-id":"c1","causation-id":"c0"}',
+        "landed_at": datetime(2026, 1, 2, tzinfo=UTC),
+        "contract_version": "1.2.0",
+        "landing_date": date(2026, 1, 2),
+    }
+
+
+def test_a_delete_lands_with_its_before_image_only(land, record) -> None:
+    (row,), _ = land("postgresql", record(change("d", ROW, None)))
+    assert (row["op"], row["key"], row["after"]) == ("d", '{"id":7}', None)
+    assert json.loads(row["before"]) == ROW
+
+
+def test_a_delete_without_before_image_is_known_by_its_message_key(land, record) -> None:
+    (row,), bad = land("postgresql", record(change("d", None, None), name=b'{"id":7}'))
+    assert (row["op"], row["key"], row["before"], bad) == ("d", '{"id":7}', None, [])
+    rows, (gone,) = land("postgresql", record(change("d", None, None)))
+    assert rows == []
+    assert gone["column"] == "before"
+
+
+def test_a_truncate_and_a_marker_land_without_images(land, record) -> None:
+    marker = record({"op": "m", "marker": "x"}, head=[("headrace-marker", b"x")])
+    rows, bad = land("postgresql", record(change("t", None, None)), marker)
+    assert [(r["op"], r["key"], r["before"], r["after"]) for r in rows] == [
+        ("t", None, None, None),
+        ("m", None, None, None),
+    ]
+    assert bad == []
+
+
+def test_snapshot_rows_say_so(land, record) -> None:
+    (row,), _ = land("postgresql", record(change("r", None, ROW, snapshot="last")))
+    assert (row["op"], row["snapshot"]) == ("r", "last")
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "position"),
+    [
+        ("postgresql", {"lsn": 5}, "00000000000000000005"),
+        ("mariadb", {"file": "bin.000012", "pos": 345, "row": 3}, "0000000012/00000000000000000345"),
+        ("jdbc", {"pull": 3, "row": 12}, "000000000003/000000000012"),
+        ("files", {"pull": 10, "row": 1}, "000000000010/000000000001"),
+    ],
+)
+def test_positions_sort_as_text(land, record, kind: str, source: dict[str, object], position: str) -> None:
+    message = {"op": "u", "before": None, "after": ROW, "source": source}
+    assert land(kind, record(message))[0][0]["position"] == position
+
+
+def test_events_land_as_they_came(land, record) -> None:
+    text = b'{ "id": 7, "guest": "Ada",  "share": 1.10 }'
+    (row,), _ = land("events", record(text, at=9))
+    assert row["after"] == text.decode()
+    assert (row["op"], row["key"], row["event_id"], row["position"]) == (
+        "c",
+        '{"id":7}',
+        "Ada",
+        "000001/00000000000000000009",
+    )
+    assert row["event_time"] == row["appended_at"]  # the contract's column is empty
+
+
+@pytest.mark.parametrize(
+    ("changed", "column"),
+    [
+        ({"id": "7"}, "id"),
+        ({"id": 2**63}, "id"),
+        ({"id": True}, "id"),
+        ({"guest": None}, "guest"),
+        ({"guest": 5}, "guest"),
+        ({"paid": 12.5}, "paid"),
+        ({"paid": "12.505"}, "paid"),
+        ({"paid": "12345.00"}, "paid"),
+        ({"paid": "12,50"}, "paid"),
+        ({"paid": "١"}, "paid"),
+        ({"share": "much"}, "share"),
+        ({"regular": "yes"}, "regular"),
+        ({"regular": 2}, "regular"),
+        ({"day": "2026-02-30"}, "day"),
+        ({"day": "1.2.2026"}, "day"),
+        ({"left_at": "2026-01-01 00:00:00"}, "left_at"),
+        ({"left_at": "2026-01-01T25:00:00Z"}, "left_at"),
+        ({"left_at": 1767225600}, "left_at"),
+        ({"extra": 5}, "extra"),
+    ],
+)
+def test_an_event_that_breaks_its_contract_is_quarantined_whole(land, record, changed: dict, column: str) -> None:
+    rows, (bad,) = land("events", record(ROW | changed, name=b"k", at=3))
+    assert rows == []
+    assert (bad["column"], bad["offset"], bad["raw_key"]) == (column, 3, b"k")
+    assert json.loads(bad["raw"]) == ROW | changed
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"paid": None},
+        {"paid": 12},
+        {"paid": "-9999.99"},
+        {"paid": "0012.5000"},
+        {"share": 3},
+        {"regular": 1},
+        {"regular": False},
+        {"day": "2026-02-28Z"},
+        {"left_at": "2026-01-01T00:00:00Z"},
+        {"left_at": "2026-01-01T00:00:00.123456789Z"},
+        {"extra": {"a": 1}},
+        {"extra": '{"a": 1}'},
+    ],
+)
+def test_values_that_keep_the_contract_land(land, record, changed: dict) -> None:
+    rows, bad = land("events", record(ROW | changed))
+    assert (len(rows), bad) == (1, [])
+
+
+def test_validity_is_judged_per_image(land, record) -> None:
+    """CORRECTNESS 7: an invalid image contributes nothing, the other image of the same change still counts."""
+    wrong = ROW | {"paid": "much"}
+    (row,), bad = land("postgresql", record(change("u", wrong, ROW)))
+    assert (row["before"], json.loads(row["after"]), bad) == (None, ROW, [])
+    (row,), (rejected,) = land("postgresql", record(change("u", ROW, wrong)))
+    assert (json.loads(row["before"]), row["after"], row["key"]) == (ROW, None, '{"id":7}')
+    assert rejected["column"] == "paid"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"{bad", "not JSON"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1]", "not a JSON object"),
+        (None, "empty message"),
+        (b'{"op":"x"}', "op is 'x'"),
+        (b'{"op":"c","after":{"id":1,"guest":"A"}}', "`source` is missing"),
+        (b'{"op":"c","after":{"id":1,"guest":"A"},"source":{}}', "no source position"),
+        (b'{"op":"c","after":null,"source":{"lsn":1}}', "no row after it"),
+        (b'{"op":"c","after":{"guest":"A"},"source":{"lsn":1}}', "missing"),
+        (b'{"a":"' + b"x" * MAX_VALUE + b'"}', "oversize"),
+    ],
+)
+def test_what_is_no_change_is_quarantined_with_its_bytes(land, record, raw: bytes | None, reason: str) -> None:
+    rows, (bad,) = land("postgresql", record(raw))
+    assert rows == []
+    assert reason in bad["reason"]
+    assert bad["raw"] == raw
+
+
+def test_a_pulled_line_that_could_not_be_read_keeps_the_pulls_reason(land, record) -> None:
+    _, (bad,) = land("files", record(b"3,y", head=[("headrace-error", b"line 4 of a.csv has 2 fields, not 4")]))
+    assert bad["reason"] == "line 4 of a.csv has 2 fields, not 4"
+
+
+def test_a_record_without_append_time_stops_the_table(land, record) -> None:
+    with pytest.raises(WrongTimestamp):
+        land("postgresql", record(change("c", None, ROW), kind=1))
+    rows, (bad,) = land("postgresql", record(change("c", None, ROW), kind=1), strict=False)
+    assert rows == []
+    assert "append time" in bad["reason"]
