@@ -73,7 +73,8 @@ def _call(spark: SparkSession, job: Job) -> DataFrame:
     from pyspark.sql.connect.dataframe import DataFrame
 
     spec = importlib.util.spec_from_file_location(f"headrace_job_{job.name}", job.path)
-    assert spec and spec.loader
+    if spec is None or spec.loader is None:
+        raise HeadraceError("this can't be loaded as Python", place=Place(job.path))
     module = importlib.util.module_from_spec(spec)
     folder = str(job.path.parent)
     sys.path.insert(0, folder)  # a job may import a helper that lies beside it
@@ -91,19 +92,31 @@ def _call(spark: SparkSession, job: Job) -> DataFrame:
 def _storable(job: Job, found: DataFrame) -> DataFrame:
     from pyspark.sql import types as t
 
-    schema = found.schema
+    schema = list(found.schema.fields)
     problems = []
     twice = {n for n, count in Counter(f.name.lower() for f in schema).items() if count > 1}
     for index, field in enumerate(schema):
         if field.name.lower() in twice:
             if field.name.lower() not in {f.name.lower() for f in schema[:index]}:
-                problems.append(Problem(f"two columns are named {field.name!r}", Place(job.path), "give one of them another name with AS"))
+                problems.append(
+                    Problem(
+                        f"two columns are named {field.name!r}",
+                        Place(job.path),
+                        "give one of them another name with AS",
+                    )
+                )
         elif not _NAME.fullmatch(field.name):
             hint = "name it: … AS name   (letters, digits and _)"
             problems.append(Problem(f"column {index + 1} has no usable name: {field.name!r}", Place(job.path), hint))
-        if isinstance(field.dataType, t.DayTimeIntervalType | t.YearMonthIntervalType | t.CalendarIntervalType | t.VariantType):
+        if isinstance(
+            field.dataType, t.DayTimeIntervalType | t.YearMonthIntervalType | t.CalendarIntervalType | t.VariantType
+        ):
             problems.append(
-                Problem(f"column {field.name!r}: {field.dataType.simpleString()} can't be stored", Place(job.path), "CAST it, for example AS STRING")
+                Problem(
+                    f"column {field.name!r}: {field.dataType.simpleString()} can't be stored",
+                    Place(job.path),
+                    "CAST it, for example AS STRING",
+                )
             )
     if problems:
         raise HeadraceError(*problems)

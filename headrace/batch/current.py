@@ -1,7 +1,7 @@
 """Current tables: the latest row per key, folded from landing when a job that reads them runs.
 
-The state of a current table is in its newest commit by Headrace: positions folded so far, the contract's fingerprint, and
-the floors (truncates, complete snapshots) below which rows are gone. So rows and state change in one commit.
+The state of a current table is in its newest commit by Headrace: positions folded so far, the contract's fingerprint,
+and the floors (truncates, complete snapshots) below which rows are gone. So rows and state change in one commit.
 """
 
 from __future__ import annotations
@@ -170,4 +170,7 @@ def _check_names(contract: Contract) -> None:
     own = {m.split()[0] for m in shape.METADATA}
     for column in contract.names:
         if column.lower() in own:
-            raise HeadraceError(f"column {column!r} of {contract.table!r} has a name that Headrace keeps for itself", place=contract.place)
+            raise HeadraceError(
+                f"column {column!r} of {contract.table!r} has a name that Headrace keeps for itself",
+                place=contract.place,
+            )

@@ -1,8 +1,8 @@
 """The Spark SQL of event tables: each event once, however often its service sent it.
 
-The rule (CORRECTNESS 8), alike in both layers: an arrival counts unless one with the same event id was appended less than
-the horizon before it. Repeats stay in the current table with `_deleted`, because an arrival that lands late from another
-partition may yet turn out to be the first.
+The rule (CORRECTNESS 8), alike in both layers: an arrival counts unless one with the same event id was appended less
+than the horizon before it. Repeats stay in the current table with `_deleted`, because an arrival that lands late from
+another partition may yet turn out to be the first.
 """
 
 from __future__ import annotations

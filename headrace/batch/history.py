@@ -40,7 +40,8 @@ def history(contract: Contract, current: Current, landing: str) -> str:
   FROM numbered
 )
 SELECT {shown}, _from AS valid_from,
-  CASE WHEN _gone IS NOT NULL AND (_next_at IS NULL OR _gone.there < _next_there) THEN greatest(_from, _gone.at) ELSE _next_at END AS valid_to
+  CASE WHEN _gone IS NOT NULL AND (_next_at IS NULL OR _gone.there < _next_there)
+    THEN greatest(_from, _gone.at) ELSE _next_at END AS valid_to
 FROM ended WHERE NOT _deleted AND NOT _state <=> _next_state"""
 
 
@@ -50,7 +51,8 @@ def _first_floor(floors: tuple[Floor, ...]) -> str:
     if not floors:
         return f"CAST(NULL AS {type_})"
     listed = ", ".join(
-        f"struct(struct({f.epoch}L AS _epoch, {shape.text(f.position)} AS _position) AS there, TIMESTAMP '{f.at.isoformat()}' AS at)"
+        f"struct(struct({f.epoch}L AS _epoch, {shape.text(f.position)} AS _position) AS there, "
+        f"TIMESTAMP '{f.at.isoformat()}' AS at)"
         for f in sorted(floors, key=lambda f: f.order)
     )
     return f"element_at(filter(array({listed}), f -> f.there > struct(_epoch, _position)), 1)"

@@ -89,7 +89,11 @@ def _events(contract: Contract, path: str, version: int) -> str:
 
 def _nothing(contract: Contract, variant: str) -> str:
     """A table that never landed anything, with its columns."""
-    extra = {"": [], "changes": ["op STRING", "event_time TIMESTAMP", "appended_at TIMESTAMP"], "history": ["valid_from TIMESTAMP", "valid_to TIMESTAMP"]}[variant]
+    extra = {
+        "": [],
+        "changes": ["op STRING", "event_time TIMESTAMP", "appended_at TIMESTAMP"],
+        "history": ["valid_from TIMESTAMP", "valid_to TIMESTAMP"],
+    }[variant]
     own = {e.split()[0] for e in extra}
     columns = [f"{shape.name(c.name)} {c.spark}" for c in contract.columns if c.name not in own] + extra
     casts = ", ".join(f"CAST(NULL AS {c.rpartition(' ')[2]}) AS {c.rpartition(' ')[0]}" for c in columns)
@@ -101,8 +105,14 @@ def _of_view(project: Project, job: Job, name: str) -> tuple[str, str, Positions
     commit = stored(path)
     if commit is None:
         place = next((i.place for i in job.inputs if i.name == name), None)
-        raise HeadraceError(f"the view {name!r} has not run yet, and {job.name} reads it", place=place, hint=f"headrace run {name}")
-    return f"SELECT * FROM {shape.table(path, commit.version)}", f"{path}@{commit.version}", from_json(commit.state.get("positions"))
+        raise HeadraceError(
+            f"the view {name!r} has not run yet, and {job.name} reads it", place=place, hint=f"headrace run {name}"
+        )
+    return (
+        f"SELECT * FROM {shape.table(path, commit.version)}",
+        f"{path}@{commit.version}",
+        from_json(commit.state.get("positions")),
+    )
 
 
 def _narrow(positions: Positions, covered: Positions) -> None:

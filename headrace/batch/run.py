@@ -1,4 +1,4 @@
-"""Running a batch view: inputs brought up to date, computed on Spark, written to the lake, published in one transaction."""
+"""Running a batch view: inputs brought up to date, computed on Spark, written to the lake, published at once."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     import psycopg
 
 # A view that asks for the time or for chance gives another result from the same inputs.
-_VARYING = re.compile(r"\b(now|current_\w+|curdate|localtimestamp|rand|randn|random|uuid|shuffle|unix_timestamp)\b", re.IGNORECASE)
+_VARYING = re.compile(
+    r"\b(now|current_\w+|curdate|localtimestamp|rand|randn|random|uuid|shuffle|unix_timestamp)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended: 'succeeded', 'unchanged' (no input changed, nothing to do) or 'superseded' (a newer one stays)."""
+    """How a run ended: 'succeeded', or 'unchanged': no input changed and there was nothing to do."""
 
     run_id: uuid.UUID
     view: str
@@ -47,10 +49,10 @@ class Run:
 def run(project: Project, job: Job, full: bool = False) -> Run:
     """Runs a batch job now; returns when readers see the result.
 
-    Guarantees: the published view is the job's result over exactly the landed rows below the recorded positions. Readers
-    see the old result or the new one. On an error the old result stays, ops.runs says why, and HeadraceError is raised at
-    the job's line. Idempotent, serialised per view; a run without changed inputs costs no Spark job. `full` folds the
-    current tables of the inputs from landing again and computes in any case.
+    Guarantees: the published view is the job's result over exactly the landed rows below the recorded positions.
+    Readers see the old result or the new one. On an error the old result stays, ops.runs says why, and HeadraceError is
+    raised at the job's line. Idempotent, serialised per view; a run without changed inputs costs no Spark job. `full`
+    folds the current tables of the inputs from landing again and computes in any case.
     """
     began = time.monotonic()
     schema.ensure(project)
@@ -110,9 +112,16 @@ def _run(project: Project, job: Job, full: bool, lock: psycopg.Connection, run_i
     return Run(run_id, job.name, "succeeded", rows, time.monotonic() - began, ready.positions)
 
 
-def _unchanged(project: Project, job: Job, lock: psycopg.Connection, base: ops.Published, ready: Ready, version: str) -> bool:
+def _unchanged(
+    project: Project, job: Job, lock: psycopg.Connection, base: ops.Published, ready: Ready, version: str
+) -> bool:
     """Whether the published rows are what a run would publish again. Python may read anything, so it always runs."""
-    if job.language == "py" or _VARYING.search(job.text) or base.code_version != version or base.inputs != ready.versions:
+    if (
+        job.language == "py"
+        or _VARYING.search(job.text)
+        or base.code_version != version
+        or base.inputs != ready.versions
+    ):
         return False
     commit = stored(paths.batch(project, job.name))
     return commit is not None and commit.version == base.lake_version and existing(lock, job.name) is not None
@@ -141,7 +150,7 @@ def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: ps
     return commit.version
 
 
-def _read(project: Project, view: str, version: int):  # noqa: ANN202 - (RecordBatchReader, Schema), heavy imports
+def _read(project: Project, view: str, version: int):
     from deltalake import DeltaTable
 
     dataset = DeltaTable(paths.batch(project, view), version=version).to_pyarrow_dataset()
@@ -150,11 +159,15 @@ def _read(project: Project, view: str, version: int):  # noqa: ANN202 - (RecordB
 
 def _failed(project: Project, run_id: uuid.UUID, error: BaseException, state: str = "failed") -> None:
     """Records the failure on a connection of its own: the lock's may be what failed."""
-    text = "\n".join(p.render(project.root) for p in error.problems) if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
+    text = (
+        "\n".join(p.render(project.root) for p in error.problems)
+        if isinstance(error, HeadraceError)
+        else f"{type(error).__name__}: {error}"
+    )
     try:
         with connect(project) as connection:
             ops.finish(connection, run_id, state, error=text)
-    except Exception:  # noqa: BLE001, S110 - the error itself matters more than its record
+    except Exception:
         pass
 
 

@@ -45,7 +45,7 @@ def within(since: Offsets, until: Offsets) -> str:
 
 
 def changes(contract: Contract, landing: str, since: Offsets, until: Offsets) -> str:
-    """Data rows of a range of landing, with the images as structs `a` (after), `b` (before) and `k` (Kafka's key)."""
+    """Data rows of a range of landing, with images as structs: `a` (after), `b` (before) and `k` (the key)."""
     schema, key = _schema(contract.columns), _schema(tuple(c for c in contract.columns if c.key))
     return (
         f"SELECT {_LANDED}, from_json(after, {schema}) AS a, from_json(before, {schema}) AS b, from_json(key, {key}) AS k\n"
@@ -72,13 +72,18 @@ def images(contract: Contract, landing: str, since: Offsets, until: Offsets, flo
     there = " AND ".join(f"b.{name(c.name)} IS NOT NULL" for c in keys)
     differs = " OR ".join(f"NOT b.{name(c.name)} <=> a.{name(c.name)}" for c in keys)
     columns = [f"{_either(c, 'old')} AS {name(c.name)}" for c in contract.columns]
-    columns += ["op AS _op", "event_time AS _event_time", "appended_at AS _appended_at", "coalesce(epoch, 0L) AS _epoch"]
+    columns += [
+        "op AS _op",
+        "event_time AS _event_time",
+        "appended_at AS _appended_at",
+        "coalesce(epoch, 0L) AS _epoch",
+    ]
     columns += ["coalesce(position, '') AS _position", "partition AS _partition", "offset AS _offset"]
     columns += [f"old OR {below(floor, 'coalesce(epoch, 0L)', coalesced('position'))} AS _deleted"]
     return (
         f"SELECT {', '.join(columns)}\nFROM ({changes(contract, landing, since, until)})\n"
-        f"LATERAL VIEW explode(CASE WHEN op = 'd' OR a IS NULL THEN array(true) WHEN op = 'u' AND {there} AND ({differs}) "
-        "THEN array(true, false) ELSE array(false) END) AS old"
+        "LATERAL VIEW explode(CASE WHEN op = 'd' OR a IS NULL THEN array(true) "
+        f"WHEN op = 'u' AND {there} AND ({differs}) THEN array(true, false) ELSE array(false) END) AS old"
     )
 
 
@@ -123,7 +128,7 @@ def coalesced(column: str) -> str:
 
 
 def typed(column: Column, value: str) -> str:
-    """A JSON value that was read as text, as the column's type; NULL when it is none (landing let only good ones in)."""
+    """A JSON value that was read as text, as the column's type; NULL when it is none (landing lets only good ones in)."""
     if column.is_decimal or column.spark == "STRING":
         return value  # decimals are read as such, to the last digit, whether they were numbers or strings
     if column.logical == "date":

@@ -54,7 +54,8 @@ def look(path: str, since: Offsets, until: Offsets) -> Arrivals:
     if not wanted:
         return found
     rows = [
-        (pc.field("partition") == p) & (pc.field("offset") >= since.get(p, 0)) & (pc.field("offset") < until[p]) for p in wanted
+        (pc.field("partition") == p) & (pc.field("offset") >= since.get(p, 0)) & (pc.field("offset") < until[p])
+        for p in wanted
     ]
     anywhere = rows[0]
     for one in rows[1:]:
@@ -68,19 +69,26 @@ def look(path: str, since: Offsets, until: Offsets) -> Arrivals:
 
 def _read(batch: Any, found: Arrivals) -> None:
     import pyarrow as pa
-    import pyarrow.compute as pc
+    import pyarrow.compute
 
+    pc: Any = pyarrow.compute  # its functions are made when it is imported, where no type checker sees them
     op, appended = batch.column("op"), batch.column("appended_at")
     is_data = pc.invert(pc.is_in(op, value_set=pa.array(NOT_DATA, op.type)))
     first = pc.min(appended.filter(is_data)).as_py()
     if first is not None:
         found.data = True
         found.first = min(found.first, first) if found.first else first
-    partitions = pa.table({"partition": batch.column("partition"), "at": appended}).group_by("partition").aggregate([("at", "max")])
+    partitions = (
+        pa.table({"partition": batch.column("partition"), "at": appended})
+        .group_by("partition")
+        .aggregate([("at", "max")])
+    )
     for row in partitions.to_pylist():
         known = found.last.get(row["partition"])
         found.last[row["partition"]] = max(known, row["at_max"]) if known else row["at_max"]
-    ends = pc.and_(pc.equal(op, "r"), pc.is_in(batch.column("snapshot"), value_set=pa.array(SNAPSHOT_ENDS, pa.string())))
+    ends = pc.and_(
+        pc.equal(op, "r"), pc.is_in(batch.column("snapshot"), value_set=pa.array(SNAPSHOT_ENDS, pa.string()))
+    )
     marked = pc.or_(pc.equal(op, "t"), pc.fill_null(ends, False))
     for row in batch.filter(marked).to_pylist():
         kind = "truncate" if row["op"] == "t" else "snapshot"

@@ -49,7 +49,9 @@ def postgres_type(type_: pa.DataType, name: str = "") -> str:
     ):
         if test(type_):
             return name_
-    raise HeadraceError(f"column {name!r}: the serving database has no type for {type_}", hint="CAST it, for example AS STRING")
+    raise HeadraceError(
+        f"column {name!r}: the serving database has no type for {type_}", hint="CAST it, for example AS STRING"
+    )
 
 
 def is_nested(type_: pa.DataType) -> bool:

@@ -19,11 +19,16 @@ CONNECT_SECONDS = 10
 
 
 def connect(project: Project, role: str = "headrace", autocommit: bool = True) -> psycopg.Connection:
-    """A connection as the owner 'headrace' or as 'reader', in UTC. Raises HeadraceError when the server is not there."""
+    """A connection as the owner 'headrace' or as 'reader', in UTC; HeadraceError when the server is not there."""
     import psycopg
 
     address = project.addresses.serving(role)
-    options = {**_KEEPALIVE, "connect_timeout": CONNECT_SECONDS, "application_name": "headrace", "options": "-c timezone=UTC"}
+    options = {
+        **_KEEPALIVE,
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "headrace",
+        "options": "-c timezone=UTC",
+    }
     try:
         return psycopg.connect(address, autocommit=autocommit, **options)
     except psycopg.OperationalError as error:
@@ -36,8 +41,8 @@ def connect(project: Project, role: str = "headrace", autocommit: bool = True) -
 def locked(project: Project, name: str) -> Iterator[psycopg.Connection]:
     """Holds the lock `name` for the block; others wait. Yields the connection that holds it.
 
-    The lock is PostgreSQL's: it goes when the connection does, so a killed process never leaves it behind. If the server
-    restarts inside the block the lock is lost; `still_held` tells.
+    The lock is PostgreSQL's: it goes when the connection does, so a killed process never leaves it behind. If the
+    server restarts inside the block the lock is lost; `still_held` tells.
     """
     with connect(project) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"headrace {name}",))

@@ -38,10 +38,13 @@ def published(connection: psycopg.Connection, view: str, lock: bool = False) -> 
 
 
 def start(connection: psycopg.Connection, view: str, code_version: str, full: bool) -> uuid.UUID:
-    """Records that a run began. Only the holder of the view's lock calls it, so earlier runs still 'running' were killed."""
+    """Records that a run began. Only the holder of the view's lock calls it: earlier ones still 'running' were killed."""
     run_id = uuid.uuid4()
-    killed = "UPDATE ops.runs SET state = 'failed', finished_at = now(), error = 'the run was killed' WHERE view = %s AND state = 'running'"
-    connection.execute(killed, (view,))
+    connection.execute(
+        """UPDATE ops.runs SET state = 'failed', finished_at = now(), error = 'the run was killed'
+        WHERE view = %s AND state = 'running'""",
+        (view,),
+    )
     connection.execute(
         "INSERT INTO ops.runs (run_id, view, state, code_version, full_run) VALUES (%s, %s, 'running', %s, %s)",
         (run_id, view, code_version, full),
@@ -63,11 +66,16 @@ def finish(
         (state, error or None, rows, json.dumps(positions) if positions is not None else None, run_id),
     )
     if state != "failed":
-        replayed = "UPDATE ops.dead_jobs SET replayed_at = now() WHERE kind = 'batch' AND replayed_at IS NULL AND job = (SELECT view FROM ops.runs WHERE run_id = %s)"
-        connection.execute(replayed, (run_id,))
+        connection.execute(
+            """UPDATE ops.dead_jobs SET replayed_at = now() WHERE kind = 'batch' AND replayed_at IS NULL
+            AND job = (SELECT view FROM ops.runs WHERE run_id = %s)""",
+            (run_id,),
+        )
 
 
-def dead(project: Project, job: str, kind: str, error: str, positions: Positions | None = None, command: str = "") -> None:
+def dead(
+    project: Project, job: str, kind: str, error: str, positions: Positions | None = None, command: str = ""
+) -> None:
     """Records that a job failed for good, with the command that runs it again."""
     command = command or f"headrace -C {project.root} " + (f"source pull {job}" if kind == "source" else f"run {job}")
     with connect(project) as connection:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
-LOCK_SECONDS = 90  # longer than the reader role's statement time-out: a reader of an old shape always gets to its end first
+LOCK_SECONDS = (
+    90  # longer than the reader role's statement time-out: a reader of an old shape always gets to its end first
+)
 
 
 class Superseded(HeadraceError):
@@ -46,7 +48,7 @@ def publish(
     Guarantee: a reader sees all rows of the old run or all of the new one, in every isolation level, also while this
     runs (DELETE and COPY are versioned; TRUNCATE and renaming are not). Rows, positions and the run's end change in one
     transaction. Raises Superseded when another run was published since `run.base` and covers what this one does not.
-    A changed list of columns is new DDL: then readers wait for its commit, at most as long as the COPY takes.
+    When the columns change, readers wait for the commit, as long as the COPY takes.
     """
     import psycopg
 
@@ -104,20 +106,23 @@ def _shape(connection: psycopg.Connection, view: str, columns: tuple[PublishedCo
         return
     if there is not None:
         connection.execute(sql.SQL("DROP TABLE {}").format(table))
-    definitions = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in wanted)  # type: ignore[arg-type]
+    each = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in wanted]  # type: ignore[arg-type]
+    definitions = sql.SQL(", ").join(each)
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, definitions))
 
 
 def existing(connection: psycopg.Connection, view: str) -> list[tuple[str, str]] | None:
     """The columns of batch.<view> as (name, type), or None when there is no such table."""
     found = connection.execute(
-        "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'batch' AND c.relname = %s AND c.relkind = 'r'",
+        """SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'batch' AND c.relname = %s AND c.relkind = 'r'""",
         (view,),
     ).fetchone()
     if found is None:
         return None
     rows = connection.execute(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+        WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
         found,
     ).fetchall()
     return [(name, _short(type_)) for name, type_ in rows]

@@ -19,7 +19,8 @@ READER_TIMEOUT = "60s"  # a dashboard's runaway query must not starve the alert 
 TABLES = """
 CREATE TABLE IF NOT EXISTS ops.runs (
   run_id uuid PRIMARY KEY, view text NOT NULL, started_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz,
-  state text NOT NULL, error text, rows bigint, positions jsonb, code_version text, full_run boolean NOT NULL DEFAULT false);
+  state text NOT NULL, error text, rows bigint, positions jsonb, code_version text,
+  full_run boolean NOT NULL DEFAULT false);
 CREATE INDEX IF NOT EXISTS runs_view ON ops.runs (view, started_at DESC);
 CREATE TABLE IF NOT EXISTS ops.views (
   view text PRIMARY KEY, run_id uuid NOT NULL, positions jsonb NOT NULL, published_at timestamptz NOT NULL,
@@ -31,7 +32,8 @@ CREATE TABLE IF NOT EXISTS ops.dead_jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, kind text NOT NULL, error text NOT NULL,
   positions jsonb, replay_command text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz);
 COMMENT ON TABLE ops.runs IS 'Every run of a batch view: state is running, succeeded, unchanged, superseded or failed.';
-COMMENT ON TABLE ops.views IS 'The published run of each batch view and the positions it covers: table to partition to next offset.';
+COMMENT ON TABLE ops.views IS
+  'The published run of each batch view and the positions it covers: table to partition to next offset.';
 COMMENT ON TABLE ops.stream_jobs IS 'What each stream job runs as.';
 COMMENT ON TABLE ops.dead_jobs IS 'Jobs that failed for good, with the command that runs them again.';
 """
@@ -52,7 +54,9 @@ def ensure(project: Project) -> None:
 
 
 def _text() -> str:
-    lines = ["DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"]
+    lines = [
+        "DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
+    ]
     lines += [f"CREATE SCHEMA IF NOT EXISTS {name};" for name in SCHEMAS]
     lines.append(TABLES)
     for name in READABLE:
@@ -61,7 +65,12 @@ def _text() -> str:
         lines.append(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {name} GRANT SELECT ON TABLES TO reader;")
     database = "DO $$ BEGIN EXECUTE format('ALTER ROLE reader IN DATABASE %I SET {}', current_database()); END $$;"
     # live before batch: where a view has a speed layer, its plain name means the merged one.
-    for setting in ("search_path = live, batch, alerts, ops", "default_transaction_read_only = on", f"statement_timeout = '{READER_TIMEOUT}'", "timezone = 'UTC'"):
+    for setting in (
+        "search_path = live, batch, alerts, ops",
+        "default_transaction_read_only = on",
+        f"statement_timeout = '{READER_TIMEOUT}'",
+        "timezone = 'UTC'",
+    ):
         lines.append(database.format(setting.replace("'", "''")))
     return "\n".join(lines)
 

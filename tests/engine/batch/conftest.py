@@ -1,4 +1,4 @@
-"""A project on Spark and PostgreSQL, and rows landed into it without a bus: the tests say what arrived in which order."""
+"""A project on Spark and PostgreSQL, and rows landed into it without a bus: tests say what arrived in which order."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ SOURCE = "kind: {kind}\nconnection: {connection}\ntables: {{{tables}}}\n"
 
 def contract(table: str, columns: str, **custom: str) -> str:
     """A contract from lines such as 'id integer key' or 'total decimal(10,2)'."""
-    lines = [f"apiVersion: v3.0.2\nkind: DataContract\nid: {table}\nversion: 1.0.0\nschema:\n  - name: {table}\n    properties:"]
+    lines = [
+        f"apiVersion: v3.0.2\nkind: DataContract\nid: {table}\nversion: 1.0.0\nschema:\n  - name: {table}\n    properties:"
+    ]
     for column in columns.split(";"):
         name, logical, *rest = column.split()
         physical = f", physicalType: '{logical}'" if logical.startswith("decimal") else ""
         logical = "number" if physical else logical
-        lines.append(f"      - {{name: {name}, logicalType: {logical}{physical}{', primaryKey: true' if rest else ''}}}")
+        lines.append(
+            f"      - {{name: {name}, logicalType: {logical}{physical}{', primaryKey: true' if rest else ''}}}"
+        )
     lines.append("customProperties:" if custom else "")
     lines += [f"  - {{property: {key}, value: {value}}}" for key, value in custom.items()]
     return "\n".join(lines) + "\n"
@@ -45,7 +49,7 @@ def ground(shared: Callable[..., Project]) -> Project:
 
 @pytest.fixture(scope="session")
 def land() -> Callable[..., None]:
-    """land(project, table, changes): appends each change (a dict of landing columns) at the next offset of its partition.
+    """land(project, table, changes): appends each change, a dict of landing columns, at its partition's next offset.
 
     Shorter than the columns: `at` is seconds after START for appended_at, `after`, `before` and `key` are dicts.
     """
@@ -66,7 +70,7 @@ def land() -> Callable[..., None]:
 
 def _row(table: str, change: dict[str, Any], partition: int, offset: int) -> dict[str, Any]:
     appended = START + timedelta(seconds=change.get("at", 0))
-    row = {name: None for name in rows.LANDING.names} | {
+    row = dict.fromkeys(rows.LANDING.names) | {
         "op": change["op"],
         "event_time": change.get("event_time", appended),
         "position": change.get("position", f"{offset:020d}"),
@@ -82,4 +86,6 @@ def _row(table: str, change: dict[str, Any], partition: int, offset: int) -> dic
         "contract_version": "1.0.0",
         "landing_date": appended.date(),
     }
-    return row | {image: json.dumps(change[image]) for image in ("key", "before", "after") if change.get(image) is not None}
+    return row | {
+        image: json.dumps(change[image]) for image in ("key", "before", "after") if change.get(image) is not None
+    }

@@ -117,7 +117,9 @@ def test_current_equals_a_plain_fold_in_any_order_of_arrival(ground, make_projec
     expected = {key: typed(image) for key, image in database.rows.items()}
     assert rows_of(current.path) == expected
     assert expected, "the history ended with an empty table and shows little"
-    assert refresh(project, project.table(table), lambda: pytest.fail("Spark was asked though nothing landed")) == current
+    assert (
+        refresh(project, project.table(table), lambda: pytest.fail("Spark was asked though nothing landed")) == current
+    )
     rebuilt = refresh(project, project.table(table), spark, rebuild=True)
     assert rows_of(rebuilt.path) == expected
     assert rebuilt.positions == current.positions
@@ -129,21 +131,34 @@ def test_each_event_counts_once_within_its_horizon(ground, make_project, land) -
     schema.ensure(project)
     chance = random.Random(7)
     # Nondecreasing append times within each partition, as a broker gives them; the partitions land at their own pace.
-    arrivals = {p: sorted((chance.randrange(600), f"e{chance.randrange(60)}", chance.randrange(9)) for _ in range(150)) for p in (0, 1)}
+    arrivals = {
+        p: sorted((chance.randrange(600), f"e{chance.randrange(60)}", chance.randrange(9)) for _ in range(150))
+        for p in (0, 1)
+    }
     heads = {0: 0, 1: 0}
     while any(heads[p] < 150 for p in heads):
         changes = []
         for p in heads:
             take = chance.choice([0, 40, 80])
             for at, event, courier in arrivals[p][heads[p] : heads[p] + take]:
-                changes.append({"op": "c", "partition": p, "at": at, "event_id": event, "after": {"event_id": event, "courier": courier}})
+                changes.append(
+                    {
+                        "op": "c",
+                        "partition": p,
+                        "at": at,
+                        "event_id": event,
+                        "after": {"event_id": event, "courier": courier},
+                    }
+                )
             heads[p] += take
         if changes:
             land(project, "beats", changes)
             current = refresh(project, project.table("beats"), lambda: session(project))
     seen: dict[str, int] = {}
     expected = []
-    everything = sorted((at, p, offset, event) for p, rows in arrivals.items() for offset, (at, event, _) in enumerate(rows))
+    everything = sorted(
+        (at, p, offset, event) for p, rows in arrivals.items() for offset, (at, event, _) in enumerate(rows)
+    )
     for at, p, offset, event in everything:
         if event not in seen or seen[event] + 60 <= at:
             expected.append((p, offset))
@@ -159,7 +174,11 @@ def test_a_lost_commit_note_and_a_killed_run_change_nothing(ground, make_project
     project = make_project(project_files({"again": contract("again", "id integer key;n integer")}, {}), on=ground)
     schema.ensure(project)
     spark = lambda: session(project)  # noqa: E731
-    land(project, "again", [{"op": "c", "key": {"id": i}, "after": {"id": i, "n": 0}, "partition": i % 2} for i in range(9)])
+    land(
+        project,
+        "again",
+        [{"op": "c", "key": {"id": i}, "after": {"id": i, "n": 0}, "partition": i % 2} for i in range(9)],
+    )
     first = refresh(project, project.table("again"), spark)
     land(project, "again", [{"op": "d", "key": {"id": 1}, "before": {"id": 1, "n": 0}, "partition": 1}])
     refresh(project, project.table("again"), spark)

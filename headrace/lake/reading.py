@@ -1,0 +1,106 @@
+"""SQL on the lake: DuckDB over Delta tables that delta-rs opens (DuckDB's own extension must be downloaded)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import HeadraceError, did_you_mean
+from headrace.lake import paths, rows
+from headrace.project import Project
+
+if TYPE_CHECKING:
+    import duckdb
+
+ZONES = ("landing", "quarantine", "current", "batch")
+
+
+def query(project: Project, sql: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """Runs a query on the lake's newest committed versions; returns column names and rows. Changes nothing in the lake.
+
+    Names: landing.<table>, quarantine.<table>, current.<table> and batch.<view>; a bare <table> is current.<table>, a
+    bare <view> is batch.<view>. Only the tables that the query names are opened. A current table is as of the last job
+    that read it. Raises HeadraceError with what is wrong in the query.
+    """
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for zone, name in named(project, sql):
+            _view(connection, project, zone, name)
+        try:
+            relation = connection.execute(sql)
+            return tuple(d[0] for d in relation.description or ()), relation.fetchall()
+        except duckdb.Error as error:
+            raise HeadraceError(_text(error), hint=_hint(project, str(error))) from None
+
+
+def named(project: Project, sql: str) -> list[tuple[str, str]]:
+    """The lake's tables that a query names, as (zone, name) with zone '' for a bare name; all of them when it can't be
+    parsed (then DuckDB says why)."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    known = {(zone, n) for zone in ("landing", "quarantine", "current") for n in project.tables}
+    views = [j.name for j in project.jobs if j.kind == "batch"]
+    known |= {("batch", v) for v in views} | {("", n) for n in (*project.tables, *views)}
+    try:
+        trees = sqlglot.parse(sql, dialect="duckdb")
+    except SqlglotError:
+        return []
+    found = {(t.db.lower(), t.name.lower()) for tree in trees if tree for t in tree.find_all(exp.Table)}
+    return sorted(found & known)
+
+
+def _view(connection: duckdb.DuckDBPyConnection, project: Project, zone: str, name: str) -> None:
+    real = zone or ("current" if name in project.tables else "batch")
+    columns = "*"
+    where = ""
+    if real == "current":
+        columns = ", ".join(_quoted(n) for n in project.tables[name].contract.names)
+        where = " WHERE NOT _deleted"
+    data = _open(project, real, name)
+    hidden = f"_{real}_{name}"
+    connection.register(hidden, data)
+    if zone:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {zone}")
+    target = f"{zone}.{_quoted(name)}" if zone else _quoted(name)
+    connection.execute(f"CREATE VIEW {target} AS SELECT {columns} FROM {_quoted(hidden)}{where}")
+
+
+def _open(project: Project, zone: str, name: str) -> Any:
+    """The newest version of a table as an Arrow dataset: DuckDB pushes columns and filters down into it."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    address: Callable[[Project, str], str] = getattr(paths, zone)
+    try:
+        return DeltaTable(address(project, name)).to_pyarrow_dataset()
+    except TableNotFoundError:
+        if zone in ("landing", "quarantine"):  # nothing came yet: an empty table, with its columns
+            return (rows.LANDING if zone == "landing" else rows.QUARANTINE).empty_table()
+        hint = (
+            f"headrace run {name}"
+            if zone == "batch"
+            else f"it is made when a job that reads {name} runs: headrace run JOB"
+        )
+        raise HeadraceError(f"{zone}.{name} is not there yet", hint=hint) from None
+
+
+def _text(error: Exception) -> str:
+    """DuckDB's message with its own excerpt and caret, without its guesses at tables it was never shown."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Did you mean")]
+    return "\n  ".join(lines)
+
+
+def _hint(project: Project, message: str) -> str:
+    if "does not exist" not in message or "Table with name" not in message:
+        return ""
+    word = message.partition("Table with name ")[2].split()[0].strip('"')
+    views = [j.name for j in project.jobs if j.kind == "batch"]
+    return did_you_mean(word, [*project.tables, *views, *(f"{z}.{t}" for z in ZONES[:3] for t in project.tables)])
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
