@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from headrace.errors import HeadraceError
 from headrace.project.settings import PORTS, Settings, read_secrets
@@ -62,10 +62,12 @@ class Addresses:
 
     def serving(self, role: str = "headrace") -> str:
         """The address of the serving database for a role: 'headrace' owns it, 'reader' may only read."""
-        secret = self.secret("HEADRACE_READER_PASSWORD" if role == "reader" else "HEADRACE_SERVING_PASSWORD")
+        if role == "headrace" and self.settings.serving:
+            return self._url(self.settings.serving)
+        secret = quote(self.secret("HEADRACE_READER_PASSWORD" if role == "reader" else "HEADRACE_SERVING_PASSWORD"), "")
         if self.settings.serving:
-            owner = self.resolve(self.settings.serving)
-            return re.sub(r"://[^@]*@", f"://{role}:{secret}@", owner) if role == "reader" else owner
+            parts = urlsplit(self.settings.serving)
+            return parts._replace(netloc=f"{role}:{secret}@{parts.netloc.rpartition('@')[2]}").geturl()
         return f"postgresql://{role}:{secret}@{HOST}:{self.port('postgres')}/headrace"
 
     def source(self, source: Source) -> str:
@@ -74,9 +76,9 @@ class Addresses:
             owner = next(s for s in self.sources if s.name == source.server)
             return urlsplit(self.source(owner))._replace(path=f"/{source.database}").geturl()
         if source.local:
-            secret = self.secret(f"{source.name.upper()}_PASSWORD")
+            secret = quote(self.secret(f"{source.name.upper()}_PASSWORD"), "")
             return f"{source.kind}://headrace:{secret}@{HOST}:{self.source_port(source.name)}/{source.database}"
-        return self.resolve(source.url)
+        return self._url(source.url)
 
     def secret(self, name: str) -> str:
         """A secret from the environment, else from the file that `headrace up` made for its own servers."""
@@ -91,3 +93,7 @@ class Addresses:
     def resolve(self, text: str) -> str:
         """`text` with each ${NAME} replaced by the secret of that name."""
         return _SECRET.sub(lambda match: self.secret(match[1]), text)
+
+    def _url(self, text: str) -> str:
+        """As resolve, for an address: a secret may hold characters that mean something in one."""
+        return _SECRET.sub(lambda match: quote(self.secret(match[1]), ""), text)

@@ -34,13 +34,14 @@ def connection_problems(doc: Located, kind: str) -> list[Problem]:
     if problems:
         return problems
     problems += doc.unknown(("connection",), _ALLOWED[kind])
+    before = len(problems)
     local = doc.flag(("connection", "local"), problems)
     texts = {
         name: doc.text(("connection", name), problems)
         for name in ("url", "source", "database", "path")
         if name in connection
     }
-    problems += _needed(doc, kind, texts, local)
+    problems += _needed(doc, kind, texts, local) if len(problems) == before else []
     problems += _url(doc, kind, texts.get("url", ""))
     path = PurePosixPath(texts.get("path", ""))
     if kind == "files" and ".." in path.parts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headrace.errors import Place, Problem, did_you_mean
@@ -46,73 +47,66 @@ def shared_servers(sources: list[Source], broken: Iterable[str]) -> tuple[list[S
     return good, lost, problems
 
 
-def good_jobs(
-    jobs: list[Job], tables: Mapping[str, Table], contracts: Iterable[str], broken: Mapping[str, str]
-) -> tuple[list[Job], list[Problem]]:
-    """The jobs that can run, and a problem for each reason that another can't.
+@dataclass(frozen=True)
+class Names:
+    """Everything in a project that a job could mean by a name."""
 
-    `broken` names tables and views whose own file has mistakes, with that file.
-    """
-    problems = _repeated_names(jobs, tables)
+    tables: Mapping[str, Table]
+    contracts: Collection[str]
+    broken: Mapping[str, str]  # tables and views whose own file has mistakes → that file
+    views: Collection[str] = ()
+    streams: Collection[str] = ()
+
+    def readable(self, job: Job) -> set[str]:
+        """What the job may read."""
+        changes = {f"{t}_changes" for t in self.tables}
+        if job.kind == "stream":
+            return changes  # a stream reads changes; the latest row per key is the lake's
+        return {*self.tables, *changes, *(f"{t}_history" for t in self.tables), *self.views} - {job.name}
+
+
+def good_jobs(jobs: list[Job], names: Names) -> tuple[list[Job], list[Problem]]:
+    """The jobs that can run, and a problem for each reason that another can't."""
+    problems = _repeated_names(jobs, names.tables)
     views = {j.name: j for j in reversed(jobs) if j.kind == "batch"}
-    streams = {j.name for j in jobs if j.kind == "stream"}
+    names = replace(names, views=views, streams={j.name for j in jobs if j.kind == "stream"})
     left_out = {p.place.path for p in problems if p.place}
     for job in jobs:
-        known = _readable(job, set(tables), set(views))
-        for item in job.inputs:
-            if item.name in known:
-                continue
-            left_out.add(job.path)
-            problems.append(_unknown(job, item, known, set(tables), set(contracts), streams, broken))
-    for circle in _circles(views):
-        problems.append(circle[1])
-        left_out |= circle[0]
+        wrong = [_unknown(job, i, names) for i in job.inputs if i.name not in names.readable(job)]
+        problems += wrong
+        left_out |= {job.path} if wrong else set()
+    for paths, problem in _circles(views):
+        problems.append(problem)
+        left_out |= paths
     good = [j for j in jobs if j.path not in left_out]
     while True:  # what reads a view that is left out can't run either; the view's own problem says why
-        names = {j.name for j in good}
-        waiting = [
-            j for j in good if any(i.name in views and i.name not in names for i in j.inputs if j.kind == "batch")
-        ]
+        there = {j.name for j in good}
+        waiting = [j for j in good if j.kind == "batch" and any(i.name in views.keys() - there for i in j.inputs)]
         if not waiting:
             return good, problems
         good = [j for j in good if j not in waiting]
 
 
-def _readable(job: Job, tables: set[str], views: set[str]) -> set[str]:
-    changes = {f"{t}_changes" for t in tables}
-    if job.kind == "stream":
-        return changes  # a stream reads changes; the latest row per key is the lake's
-    return tables | changes | {f"{t}_history" for t in tables} | (views - {job.name})
-
-
-def _unknown(
-    job: Job,
-    item: Input,
-    known: set[str],
-    tables: set[str],
-    contracts: set[str],
-    streams: set[str],
-    broken: Mapping[str, str],
-) -> Problem:
+def _unknown(job: Job, item: Input, names: Names) -> Problem:
     def problem(message: str, hint: str, follows: bool = False) -> Problem:
         return Problem(f"{job.name} reads {item.name!r}{message}", item.place, hint, follows)
 
+    known = names.readable(job)
     if item.name == job.name:
         return problem(", which is itself", "a view is computed from tables and other views")
-    if item.table in broken or item.name in broken:
-        file = broken.get(item.name) or broken[item.table]
+    if file := names.broken.get(item.name) or names.broken.get(item.table):
         return problem(", which has mistakes of its own", f"mend {file} first", follows=True)
-    if job.kind == "stream" and item.name in tables:
+    if job.kind == "stream" and item.name in names.tables:
         hint = f"did you mean '{item.name}_changes'? A stream job reads changes as they come."
         return problem(", the latest row per key, which only batch jobs can", hint)
-    if job.kind == "stream" and item.variant == "history" and item.table in tables:
+    if job.kind == "stream" and item.variant == "history" and item.table in names.tables:
         hint = f"did you mean '{item.table}_changes'? A stream job reads changes as they come."
         return problem(", which only batch jobs can", hint)
-    if item.name in streams:
-        return problem(
-            ", which is a stream job", "a job reads tables" + (" and batch views" if job.kind == "batch" else "")
-        )
-    if item.table in contracts:
+    if job.kind == "stream" and item.name in names.views:
+        return problem(", which is a batch view", f"a stream job reads changes, such as {min(known, default='')}")
+    if item.name in names.streams:
+        return problem(", which is a stream job", "a job reads tables" + (" and batch views" * (job.kind == "batch")))
+    if item.table in names.contracts:
         hint = f"name {item.table} under `tables` of a source in lake/sources/"
         return problem(", which has a contract but comes from no source", hint)
     if "." in item.name:

@@ -154,4 +154,4 @@ class _Walk:
 def _shape(value: object) -> str:
     if isinstance(value, bool):
         return f"{str(value).lower()} (put it into quotes if it is meant)"
-    return "a list" if isinstance(value, list) else "a mapping"
+    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)

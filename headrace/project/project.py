@@ -13,7 +13,7 @@ from headrace.project.addresses import Addresses
 from headrace.project.contract import Contract
 from headrace.project.contract_file import read_contract
 from headrace.project.folder import astray, files
-from headrace.project.graph import good_jobs, repeated_tables, shared_servers
+from headrace.project.graph import Names, good_jobs, repeated_tables, shared_servers
 from headrace.project.job import Job
 from headrace.project.job_file import read_job
 from headrace.project.settings import Settings, read_settings
@@ -121,7 +121,7 @@ def read_folder(root: Path, settings: Settings) -> Project:
     for kind in ("batch", "stream"):
         jobs += read_all(f"jobs/{kind}", lambda path, kind=kind: read_job(path, kind))
     tables = {t.name: t for s in sources for t in s.tables}
-    good, others = good_jobs(jobs, tables, contracts, broken)
+    good, others = good_jobs(jobs, Names(tables, contracts, broken))
     return Project(root, settings, tuple(sources), tuple(good), (*problems, *others), contracts)
 
 

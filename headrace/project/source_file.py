@@ -36,7 +36,7 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
     due = doc.text(("schedule",), problems, "@hourly")
     if mode != "cron" and doc.get("schedule") is not None:
         hint = "delete the line: its changes come as they happen"
-        problems.append(Problem(f"a {kind} source has no schedule", doc.place("schedule"), hint))
+        problems.append(Problem(f"a source of kind {kind} has no schedule", doc.place("schedule"), hint))
     elif wrong := schedule.problem(due, doc.place("schedule"), events=False):
         problems.append(wrong)
     entries = doc.get("tables")
@@ -94,8 +94,8 @@ def _without_contract(
 def _table(doc: Located, table: str, source: str, kind: str, contract: Contract, problems: list[Problem]) -> Table:
     keys, mode = ("tables", table), KINDS[kind]
     entry = doc.get(*keys)
-    unknown = doc.unknown(keys, _TABLE_KEYS) if isinstance(entry, dict) else []
-    problems += unknown
+    before = len(problems)
+    problems += doc.unknown(keys, _TABLE_KEYS) if isinstance(entry, dict) else []
     if isinstance(entry, dict):
         origin = doc.text((*keys, "from"), problems, table)
         watermark = doc.text((*keys, "watermark"), problems)
@@ -103,7 +103,7 @@ def _table(doc: Located, table: str, source: str, kind: str, contract: Contract,
     else:
         origin, watermark, format = doc.text(keys, problems, table), "", "csv" if kind == "files" else ""
     at = doc.place(*keys, "from")
-    if mode == "cdc" and not unknown and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
+    if mode == "cdc" and len(problems) == before and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
         schema = "public" if kind == "postgresql" else "database"
         message = f"{origin!r} needs its {'schema' if kind == 'postgresql' else 'database'}"
         problems.append(Problem(message, at, f"such as {schema}.{origin.rpartition('.')[2].strip() or table}"))
@@ -119,7 +119,9 @@ def _table(doc: Located, table: str, source: str, kind: str, contract: Contract,
         hint += "" if watermark else ", ".join(contract.names)
         problems.append(Problem(message, doc.place(*keys, "watermark"), hint))
     if watermark and kind != "jdbc":
-        problems.append(Problem(f"a {kind} source has no watermark", doc.place(*keys, "watermark"), "delete it"))
+        problems.append(
+            Problem(f"a source of kind {kind} has no watermark", doc.place(*keys, "watermark"), "delete it")
+        )
     if kind == "files" and format not in _FORMATS:
         problems.append(
             Problem(f"no such format {format!r}", doc.place(*keys, "format"), did_you_mean(format, _FORMATS))

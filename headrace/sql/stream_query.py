@@ -27,8 +27,8 @@ _AFTER_TABLE = set(
 _WORDS = set(
     (
         "window_start window_end window_time rowtime proctime descriptor seconds minutes hours days weeks months "
-        "years measures pattern define after match past last first next prev row per within subset size slide gap "
-        "data timecol offset model"
+        "years second minute hour day week month quarter year measures pattern define after match past last first "
+        "next prev row per within subset size slide gap data timecol offset model"
     ).split()
 )
 
