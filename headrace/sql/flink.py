@@ -1,13 +1,13 @@
 """Flink SQL that shows a table's topic as `<table>_changes`: text made from the contract, nothing else.
 
-Two statements per input. The raw table reads every column as STRING, so that a value of a wrong type costs its image and
-not, in silence, the whole message; it carries the watermark. The view is what a user's SQL names: the contract's columns
-with their types, `op`, `event_time` (a rowtime attribute) and `appended_at`.
+Two statements per input. The raw table reads every column as STRING, so that a value of a wrong type costs its image
+and not, in silence, the whole message; it carries the watermark. The view is what a user's SQL names: the contract's
+columns with their types, `op`, `event_time` (a rowtime attribute) and `appended_at`.
 
 Guarantees of the view, the same as landing's for the same bytes:
 * an image that lacks a required column, or holds a value that its column can't take, contributes nothing;
 * markers and truncates are never seen, yet a marker moves the watermark to its append time;
-* a repeated event (contract.event_id) is dropped when one with its id was appended less than contract.horizon before it.
+* a repeated event (contract.event_id) is dropped when one with its id was appended less than contract.horizon before.
 """
 
 from __future__ import annotations
@@ -99,12 +99,14 @@ def _first_of_each(contract: Contract, raw: str, listed: str, where: str, shown:
     looks for its own place among them. Only ids first seen before an outage longer than the horizon are forgotten.
     """
     horizon = _interval(contract.horizon)
-    window = f"OVER (PARTITION BY {name(contract.event_id)} ORDER BY `__processed_at` RANGE BETWEEN {horizon} PRECEDING AND CURRENT ROW)"
+    by = f"PARTITION BY {name(contract.event_id)} ORDER BY `__processed_at`"
+    window = f"OVER ({by} RANGE BETWEEN {horizon} PRECEDING AND CURRENT ROW)"
     names = ", ".join(name(n) for n in shown)
     place = f"CAST(`__partition` AS BIGINT) * {_PARTITION} + `__offset`"
     return (
         f"SELECT {names}\nFROM (\n"
-        f"SELECT {names}, `__place`, ARRAY_AGG(`__place`) {window} AS `__places`, ARRAY_AGG(`appended_at`) {window} AS `__times`\n"
+        f"SELECT {names}, `__place`,\n  ARRAY_AGG(`__place`) {window} AS `__places`,\n"
+        f"  ARRAY_AGG(`appended_at`) {window} AS `__times`\n"
         f"FROM (\nSELECT\n  {listed},\n  {place} AS `__place`,\n  `__processed_at`\nFROM {raw}\nWHERE {where}))\n"
         "WHERE ARRAY_POSITION(`__places`, `__place`) = 1"
         f" OR `__times`[ARRAY_POSITION(`__places`, `__place`) - 1] + {horizon} <= `appended_at`"
@@ -123,7 +125,9 @@ def _event_time(contract: Contract, bare: bool) -> str:
 
 
 def _of_image(column: str, bare: bool) -> str:
-    return name(column) if bare else f"CASE WHEN `op` = 'd' THEN `before`.{name(column)} ELSE `after`.{name(column)} END"
+    return (
+        name(column) if bare else f"CASE WHEN `op` = 'd' THEN `before`.{name(column)} ELSE `after`.{name(column)} END"
+    )
 
 
 def typed_value(column: Column, text: str) -> str:

@@ -11,26 +11,28 @@ from headrace.errors import HeadraceError
 from headrace.ingest import topics
 from headrace.project import Job, Project
 from headrace.serve import schema
-from headrace.serve.database import connect, locked
+from headrace.serve.database import locked
 from headrace.stream import offsets, plan, record, state, tables
 from headrace.stream.flink_rest import Flink
 from headrace.stream.prepared import Prepared, prepared
 from headrace.stream.record import Record
-from headrace.stream.sink import SCHEMA, quoted, sink_of
+from headrace.stream.sink import sink_of
 
 if TYPE_CHECKING:
     import psycopg
 
 SETTLE_SECONDS = 60.0
 # Causes that say the state itself can't be used; anything else (a server is down) may pass, and the state must stay.
-_UNFIT = re.compile(r"[Ss]avepoint|[Cc]heckpoint|StateMigration|[Rr]estor|FileNotFound|NoSuchFile|state backend|serializer")
+_UNFIT = re.compile(
+    r"[Ss]avepoint|[Cc]heckpoint|StateMigration|[Rr]estor|FileNotFound|NoSuchFile|state backend|serializer"
+)
 
 
 def ensure(project: Project, job: Job | str, restart: bool = False, full: bool = False) -> dict[str, object]:
     """Makes the job run as its file says; idempotent, and safe to call from several places at once.
 
     * It runs with this code: nothing is done (unless `restart`).
-    * It does not run: it starts from its newest savepoint or checkpoint, the first time from the beginning of its topics.
+    * It does not run: it starts from its newest savepoint or checkpoint, the first time from its topics' beginning.
     * Its code changed: the query is checked first, then the old run stops with a savepoint and the new one starts from
       it. State that no longer fits is given up: the job goes on at the offsets of the last checkpoint with nothing
       remembered from before them. No row is read twice or skipped; windows that were open then are incomplete.
@@ -45,8 +47,11 @@ def ensure(project: Project, job: Job | str, restart: bool = False, full: bool =
 
 
 def stop(project: Project, job: Job | str) -> dict[str, object]:
-    """Stops the job with a savepoint, which the next `ensure` starts from. A job that can't take one is cancelled: it will
-    start from its last checkpoint, and alerts since then come again under the same keys."""
+    """Stops the job with a savepoint, which the next `ensure` starts from.
+
+    A job that can't take one is cancelled: it will start from its last checkpoint, and alerts since then come again
+    under the same keys.
+    """
     job = _job(project, job)
     with locked(project, f"stream {job.name}") as connection:
         return _Ensure(project, job, connection).stop()
@@ -65,6 +70,17 @@ def positions(project: Project, job: Job | str) -> dict[tuple[str, int], int]:
     Guarantee: the effect of every earlier record is in the alert table, except for rows that wait for event time.
     """
     return offsets.committed(project, _job(project, job))
+
+
+def retire(project: Project) -> list[str]:
+    """Stops, with a savepoint, jobs of this project whose file is gone; returns their names. Their alerts stay."""
+    flink = Flink(project.addresses.flink_rest)
+    prefix, retired = plan.flink_name(project, ""), []
+    for name in sorted({j["name"].removeprefix(prefix) for j in flink.jobs() if j["name"].startswith(prefix)}):
+        if not any((project.root / "jobs" / "stream" / f"{name}{suffix}").exists() for suffix in (".sql", ".py")):
+            stop(project, Job(name, "stream", "sql", project.root / "jobs" / "stream" / f"{name}.sql", ""))
+            retired.append(name)
+    return retired
 
 
 class _Ensure:
@@ -86,7 +102,7 @@ class _Ensure:
             ready.sinks(sink.statements(self.project.addresses.bus, *self._serving()))
             changed = bool(self.record.code_version) and self.record.code_version != version
             shape = self.record.shape
-            if changed or not shape:  # else the query was examined when it first ran: planning is most of a start's time
+            if changed or not shape:  # else it was examined when it first ran; planning is most of a start's time
                 explained = ready.explain()
                 plan.check_key(self.job, explained)
                 shape = plan.shape(explained)
@@ -101,7 +117,7 @@ class _Ensure:
             elif not fits:
                 state.discard(self.project, self.job)
                 self.record = replace(self.record, savepoint="")
-            self.record = replace(self.record, code_version=version, shape=shape)
+            self._write(code_version=version, shape=shape)
             return self._start(ready, full or done == "created", changed, fits)
 
     def stop(self) -> dict[str, object]:
@@ -121,7 +137,7 @@ class _Ensure:
         state.prune(self.project, self.job, running, path)
         return path
 
-    def _checked(self):  # noqa: ANN202 - a context manager of Prepared
+    def _checked(self):
         return _recording(self, prepared(self.project, self.job))
 
     def _start(self, ready: Prepared, fresh: bool, changed: bool, fits: bool) -> dict[str, object]:
@@ -139,8 +155,12 @@ class _Ensure:
         job_id, cause = self._submit(ready, "")
         if not known:
             return self._started(job_id, cause, "started from the beginning", "")
-        self.notes.append("nothing is remembered from before the last checkpoint's offsets: windows open then are incomplete")
-        return self._started(job_id, cause, "restarted with new code, without state" if changed else "restarted without state", "")
+        self.notes.append(
+            "nothing is remembered from before the last checkpoint's offsets: windows open then are incomplete"
+        )
+        return self._started(
+            job_id, cause, "restarted with new code, without state" if changed else "restarted without state", ""
+        )
 
     def _submit(self, ready: Prepared, path: str) -> tuple[str, str]:
         try:
@@ -158,16 +178,25 @@ class _Ensure:
 
     def _nothing(self, running: str, version: str) -> dict[str, object]:
         cause = self.flink.settled(running, 1.0)
-        healthy = replace(self.record, flink_job_id=running, code_version=version, state="FAILING" if cause else "RUNNING", error=cause)
+        healthy = replace(
+            self.record,
+            flink_job_id=running,
+            code_version=version,
+            state="FAILING" if cause else "RUNNING",
+            error=cause,
+        )
         if healthy != self.record or self.notes:
-            self._write(**{n: getattr(healthy, n) for n in ("flink_job_id", "code_version", "state", "error")}, note="; ".join([*self.notes, "running"]))
+            self._write(
+                **{n: getattr(healthy, n) for n in ("flink_job_id", "code_version", "state", "error")},
+                note="; ".join([*self.notes, "running"]),
+            )
         state.prune(self.project, self.job, running, self.record.savepoint)
         return self._answer("none", "")
 
     def _begin_again(self) -> None:
         offsets.forget(self.project, self.job)
         state.discard(self.project, self.job)
-        self.connection.execute(f"DELETE FROM {SCHEMA}.{quoted(self.job.name)}")  # type: ignore[arg-type]
+        tables.empty(self.connection, self.job.name)
         self.record = replace(self.record, savepoint="")
 
     def _only_run(self) -> str:
@@ -201,18 +230,30 @@ class _Ensure:
 
     def _answer(self, action: str, path: str) -> dict[str, object]:
         r = self.record
-        return {"job": self.job.name, "action": action, "flink_job_id": r.flink_job_id, "state": r.state, "from": path, "note": "; ".join(self.notes), "error": r.error}
+        return {
+            "job": self.job.name,
+            "action": action,
+            "flink_job_id": r.flink_job_id,
+            "state": r.state,
+            "from": path,
+            "note": "; ".join(self.notes),
+            "error": r.error,
+        }
 
     def _serving(self) -> tuple[str, str, str]:
         parts = urlsplit(self.project.addresses.serving())
         query = f"?{parts.query}" if parts.query else ""
-        return f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}{query}", parts.username or "", parts.password or ""
+        return (
+            f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}{query}",
+            parts.username or "",
+            parts.password or "",
+        )
 
 
-class _recording:  # noqa: N801 - used as a function
+class _recording:
     """Enters a prepared query and writes a mistake in it into ops.stream_jobs, where `status` shows it."""
 
-    def __init__(self, ensure: _Ensure, inner) -> None:  # noqa: ANN001
+    def __init__(self, ensure: _Ensure, inner) -> None:
         self.ensure, self.inner = ensure, inner
 
     def __enter__(self) -> Prepared:
@@ -222,7 +263,7 @@ class _recording:  # noqa: N801 - used as a function
             self._note(error)
             raise
 
-    def __exit__(self, kind, error, trace) -> bool | None:  # noqa: ANN001
+    def __exit__(self, kind, error, trace) -> bool | None:
         if isinstance(error, HeadraceError):
             self._note(error)
         return self.inner.__exit__(kind, error, trace)
@@ -234,5 +275,3 @@ class _recording:  # noqa: N801 - used as a function
 def _job(project: Project, job: Job | str) -> Job:
     return project.job(job, "stream") if isinstance(job, str) else job
 
-
-__all__ = ["connect", "ensure", "positions", "savepoint", "stop"]

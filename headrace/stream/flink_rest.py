@@ -78,15 +78,18 @@ class Flink:
             if job is None or job["state"] in ENDED:
                 return
             time.sleep(_PAUSE)
-        raise HeadraceError(f"Flink did not cancel job {job_id} within {timeout:.0f} s", hint="headrace logs flink-jobmanager")
+        raise HeadraceError(
+            f"Flink did not cancel job {job_id} within {timeout:.0f} s", hint="headrace logs flink-jobmanager"
+        )
 
     def savepoint(self, job_id: str, folder: str = "", stop: bool = False, timeout: float = 60.0) -> str:
         """Takes a savepoint, and stops the job with it if asked; returns its path.
 
         Raises HeadraceError with the cause; a job that was to stop then still runs or has ended (see `job`).
         """
-        body: dict[str, object] = {"formatType": "NATIVE"} | ({"targetDirectory" if stop else "target-directory": folder} if folder else {})
-        body |= {"drain": False} if stop else {"cancel-job": False}
+        body: dict[str, object] = {"formatType": "NATIVE", **({"drain": False} if stop else {"cancel-job": False})}
+        if folder:
+            body["targetDirectory" if stop else "target-directory"] = folder
         answer = self._send("POST", f"/jobs/{job_id}/{'stop' if stop else 'savepoints'}", json=body)
         if answer.is_error:
             raise HeadraceError(f"Flink takes no savepoint of job {job_id}: {_reason(answer)}")

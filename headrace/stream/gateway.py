@@ -44,7 +44,9 @@ class Gateway:
         self.session = str(body["sessionHandle"])
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self.client.delete(f"{self.address}/v2/sessions/{self.session}")
         except httpx.HTTPError:
@@ -57,7 +59,9 @@ class Gateway:
         Raises StatementFailed when Flink refuses it, HeadraceError when the gateway does not answer in time.
         """
         path = f"/v2/sessions/{self.session}"
-        operation = self._call("POST", f"{path}/statements", statement, json={"statement": statement})["operationHandle"]
+        operation = self._call("POST", f"{path}/statements", statement, json={"statement": statement})[
+            "operationHandle"
+        ]
         end = time.monotonic() + self.timeout
         rows: list[list[object]] = []
         columns: tuple[str, ...] = ()
@@ -74,7 +78,10 @@ class Gateway:
             if body["resultType"] == "EOS":
                 return Result(job_id, columns, rows)
             token += 1
-        raise HeadraceError(f"the SQL Gateway did not finish a statement within {self.timeout:.0f} s", hint="headrace logs flink-gateway")
+        raise HeadraceError(
+            f"the SQL Gateway did not finish a statement within {self.timeout:.0f} s",
+            hint="headrace logs flink-gateway",
+        )
 
     def _call(self, method: str, path: str, statement: str = "", **arguments: object) -> dict[str, object]:
         try:

@@ -10,7 +10,13 @@ from headrace.project import Job
 
 _AT = re.compile(r"(?:From|At|at) line (\d+), column (\d+)(?: to line \d+, column \d+)?:? ?")
 _CAUSE = re.compile(r"^(?:Caused by: )?(?:[\w$.]+\.)?([\w$]*(?:Exception|Error))(?:: (.*))?$", re.DOTALL)
-_NOISE = ("SqlGatewayException", "SqlExecutionException", "CompletionException", "ExecutionException", "JobSubmissionException")
+_NOISE = (
+    "SqlGatewayException",
+    "SqlExecutionException",
+    "CompletionException",
+    "ExecutionException",
+    "JobSubmissionException",
+)
 _UNKNOWN = re.compile(r"(?:Column|Object|identifier|Field) '?([\w.]+)'?")
 _SECRET = re.compile(r"('password'\s*=\s*)'(?:[^']|'')*'", re.IGNORECASE)
 
@@ -73,7 +79,7 @@ def _hint(text: str, words: Iterable[str]) -> str:
         unknown = _UNKNOWN.search(text)
         return did_you_mean(unknown[1].split(".")[-1], set(words)) if unknown else ""
     if "Encountered" in text:
-        return "the query breaks off at or shortly before this place: a comma too many, a keyword misspelt, a quote left open?"
+        return "the query breaks off here or shortly before: a comma too many, a keyword misspelt, a quote left open?"
     if "time attribute" in text:
         return "windows and time joins run on `event_time`: DESCRIPTOR(event_time)"
     if "only single statement" in text:

@@ -1,4 +1,4 @@
-"""The offsets a stream job's checkpoints have committed to the bus: where it is, and where it would go on without state."""
+"""The offsets that a stream job's checkpoints commit to the bus: where it is, and goes on when it has no state."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ def committed(project: Project, job: Job) -> dict[tuple[str, int], int]:
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
     try:
-        found = _admin(project.addresses.bus).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group(project, job))], request_timeout=_SECONDS)
+        found = _admin(project.addresses.bus).list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group(project, job))], request_timeout=_SECONDS
+        )
         result = found[group(project, job)].result()
     except KafkaException as error:
-        raise HeadraceError(f"the bus does not tell how far {job.name} is: {error.args[0].str()}", hint="headrace status") from error
+        raise HeadraceError(
+            f"the bus does not tell how far {job.name} is: {error.args[0].str()}", hint="headrace status"
+        ) from error
     return {(t.topic, t.partition): t.offset for t in result.topic_partitions if t.offset >= 0 and not t.error}
 
 
@@ -39,11 +43,19 @@ def forget(project: Project, job: Job) -> None:
     """Removes the committed offsets, so that the job without state begins at the beginning. The job must not run."""
     from confluent_kafka import KafkaError, KafkaException
 
-    not_yet = {KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR}
+    not_yet = {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
     end = time.monotonic() + _SECONDS
     while True:
         try:
-            return _admin(project.addresses.bus).delete_consumer_groups([group(project, job)], request_timeout=_SECONDS)[group(project, job)].result()
+            return (
+                _admin(project.addresses.bus)
+                .delete_consumer_groups([group(project, job)], request_timeout=_SECONDS)[group(project, job)]
+                .result()
+            )
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.GROUP_ID_NOT_FOUND:

@@ -13,7 +13,9 @@ from headrace.sql import flink
 CHECKPOINT_SECONDS = 3
 IDLE_SECONDS = 15  # a partition silent for so long no longer holds back the watermark
 # What of a plan keeps state; sources and sinks keep their own, which always fits.
-_STATEFUL = re.compile(r"Aggregate|Join|Deduplicate|Rank|Limit|Match|Sort|Normalize|Window|Materialize|PythonCalc|ProcessTableFunction")
+_STATEFUL = re.compile(
+    r"Aggregate|Join|Deduplicate|Rank|Limit|Match|Sort|Normalize|Window|Materialize|PythonCalc|ProcessTableFunction"
+)
 
 
 def group(project: Project, job: Job) -> str:
@@ -21,9 +23,9 @@ def group(project: Project, job: Job) -> str:
     return f"headrace-{project.settings.name}-{job.name}"
 
 
-def flink_name(project: Project, job: Job) -> str:
+def flink_name(project: Project, job: Job | str) -> str:
     """The job's name at Flink: what tells its runs from other jobs."""
-    return f"headrace.{project.settings.name}.{job.name}"
+    return f"headrace.{project.settings.name}.{job if isinstance(job, str) else job.name}"
 
 
 def input_statements(project: Project, job: Job) -> list[str]:
@@ -45,7 +47,11 @@ def words(project: Project, job: Job) -> set[str]:
 def code_version(project: Project, job: Job) -> str:
     """Changes when the job would run differently: its text, its contracts' meaning, its topic names, or our SQL."""
     tables = (project.table(t) for t in sorted({i.table for i in job.inputs}))
-    made = [flink.changes_view(t.contract, project.source(t.source).mode == "events") + flink.raw_table(t, "", group(project, job), False) for t in tables]
+    made = [
+        flink.changes_view(t.contract, project.source(t.source).mode == "events")
+        + flink.raw_table(t, "", group(project, job), False)
+        for t in tables
+    ]
     text = "\n".join([flink.GENERATOR, job.text, *made])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -96,5 +102,13 @@ def check_key(job: Job, explained: str) -> None:
         return
     grouped = re.findall(r"GroupAggregate\(groupBy=\[([^\]]*)\]", explained)
     line = next((n for n, text in enumerate(job.text.splitlines(), 1) if "key:" in text), 1)
-    hint = "the query groups by " + grouped[0] + f"\n-- key: {grouped[0]}" if grouped else "declare the columns that identify one row of the result at any time"
-    raise HeadraceError(f"the key {', '.join(job.key)} is not the query's key: its rows change, and two may have this key at once", place=Place(job.path, line), hint=hint)
+    hint = (
+        "the query groups by " + grouped[0] + f"\n-- key: {grouped[0]}"
+        if grouped
+        else "declare the columns that identify one row of the result at any time"
+    )
+    raise HeadraceError(
+        f"the key {', '.join(job.key)} is not the query's key: its rows change, and two may have this key at once",
+        place=Place(job.path, line),
+        hint=hint,
+    )

@@ -66,18 +66,23 @@ class _Sql:
         self._ours(f"SET '{RECOVERY}' = '{restore}'" if restore else f"RESET '{RECOVERY}'")
         return self._ours(self.insert).job_id
 
-    def _users(self, statement: str):  # noqa: ANN202 - Result
+    def _users(self, statement: str):
         try:
             return self.gateway.run(statement)
         except StatementFailed as error:
-            raise HeadraceError(mistakes.problem(error.trace, self.job, plan.words(self.project, self.job), shift=1)) from None
+            raise HeadraceError(
+                mistakes.problem(error.trace, self.job, plan.words(self.project, self.job), shift=1)
+            ) from None
 
-    def _ours(self, statement: str):  # noqa: ANN202 - Result
+    def _ours(self, statement: str):
         try:
             return self.gateway.run(statement)
         except StatementFailed as error:
             reason = mistakes.root_cause(error.trace)
-            raise HeadraceError(f"Flink refused a statement of Headrace's own for {self.job.name}: {reason}", hint=mistakes.masked(statement)) from None
+            raise HeadraceError(
+                f"Flink refused a statement of Headrace's own for {self.job.name}: {reason}",
+                hint=mistakes.masked(statement),
+            ) from None
 
 
 def first_insert(statement_set: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ _OWN = ("shape", "note")
 
 @dataclass(frozen=True)
 class Record:
-    """One job's row. `savepoint` is where it was last stopped or started from; `shape` tells whether state still fits."""
+    """One job's row. `savepoint`: where it was last stopped or started from; `shape`: whether state still fits."""
 
     job: str
     flink_job_id: str = ""
@@ -28,22 +28,23 @@ class Record:
 
 def read(connection: psycopg.Connection, job: str) -> Record | None:
     """The record of a job; None when it never ran. Makes the room's own columns if they are missing."""
-    known = connection.execute("SELECT column_name FROM information_schema.columns WHERE table_schema = 'ops' AND table_name = 'stream_jobs'")
+    known = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'ops' AND table_name = 'stream_jobs'"
+    )
     missing = set(_OWN) - {row[0] for row in known}
     for column in sorted(missing):
         connection.execute(f"ALTER TABLE ops.stream_jobs ADD COLUMN IF NOT EXISTS {column} text")  # type: ignore[arg-type]
-    row = connection.execute(
-        "SELECT job, flink_job_id, code_version, state, savepoint, error, shape, note FROM ops.stream_jobs WHERE job = %s", (job,)
-    ).fetchone()
+    names = ", ".join(f.name for f in fields(Record))
+    row = connection.execute(f"SELECT {names} FROM ops.stream_jobs WHERE job = %s", (job,)).fetchone()  # type: ignore[arg-type]
     return Record(*(value or "" for value in row)) if row else None
 
 
 def write(connection: psycopg.Connection, record: Record) -> None:
     """Stores the record, in place of the one before it."""
-    connection.execute(
-        "INSERT INTO ops.stream_jobs AS r (job, flink_job_id, code_version, state, savepoint, error, shape, note, updated_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, now()) ON CONFLICT (job) DO UPDATE SET flink_job_id = excluded.flink_job_id,"
-        " code_version = excluded.code_version, state = excluded.state, savepoint = excluded.savepoint, error = excluded.error,"
-        " shape = excluded.shape, note = excluded.note, updated_at = now()",
-        (record.job, record.flink_job_id, record.code_version, record.state, record.savepoint, record.error, record.shape, record.note),
+    names = [f.name for f in fields(Record)]
+    changes = ", ".join(f"{n} = excluded.{n}" for n in names[1:])
+    statement = (
+        f"INSERT INTO ops.stream_jobs ({', '.join(names)}, updated_at) VALUES ({', '.join(['%s'] * len(names))}, now())"
+        f" ON CONFLICT (job) DO UPDATE SET {changes}, updated_at = now()"
     )
+    connection.execute(statement, astuple(record))  # type: ignore[arg-type]

@@ -78,7 +78,11 @@ class Sink:
     @property
     def table_columns(self) -> dict[str, str]:
         """Column → PostgreSQL type with its constraint, in the table's order."""
-        own = {"alert_id": "text NOT NULL", "severity": f"text NOT NULL DEFAULT {literal(self.severity)}", "raised_at": "timestamptz NOT NULL DEFAULT now()"}
+        own = {
+            "alert_id": "text NOT NULL",
+            "severity": f"text NOT NULL DEFAULT {literal(self.severity)}",
+            "raised_at": "timestamptz NOT NULL DEFAULT now()",
+        }
         result = {c.name: c.postgres + (" NOT NULL" if c.name in self.key else "") for c in self.columns}
         return result | {n: t for n, t in own.items() if n not in result}
 
@@ -90,9 +94,12 @@ class Sink:
         return self._postgres(serving, user, password), self._kafka(bus), self._insert()
 
     def _postgres(self, serving: str, user: str, password: str) -> str:
-        # Times and JSON go as text, and PostgreSQL reads them by the column's type: no JVM's time zone comes in between.
-        types = {c.name: "STRING" if c.is_time or c.is_text else c.flink.split(" *")[0].split(" NOT")[0] for c in self.columns}
-        types |= {n: "STRING" for n in self._constants()}
+        # Times and JSON go as text, and PostgreSQL reads them by the column's type: no JVM's time zone in between.
+        types = {
+            c.name: "STRING" if c.is_time or c.is_text else c.flink.split(" *")[0].split(" NOT")[0]
+            for c in self.columns
+        }
+        types |= dict.fromkeys(self._constants(), "STRING")
         options = {
             "connector": "jdbc",
             "url": serving + ("&" if "?" in serving else "?") + "stringtype=unspecified&reWriteBatchedInserts=true",
@@ -105,7 +112,7 @@ class Sink:
         return self._table("headrace_postgres", types, list(self.key), options)
 
     def _kafka(self, bus: str) -> str:
-        types = {c.name: _topic_type(c) for c in self.columns} | {n: "STRING" for n in self._constants()}
+        types = {c.name: _topic_type(c) for c in self.columns} | dict.fromkeys(self._constants(), "STRING")
         options = {
             "connector": "upsert-kafka",
             "topic": self.topic,
@@ -121,14 +128,18 @@ class Sink:
     def _table(self, table: str, types: dict[str, str], key: list[str], options: dict[str, str]) -> str:
         columns = ",\n  ".join(f"{name(n)} {t}" for n, t in types.items())
         primary = ", ".join(name(k) for k in key)
-        return f"CREATE TEMPORARY TABLE {table} (\n  {columns},\n  PRIMARY KEY ({primary}) NOT ENFORCED\n) WITH (\n  {with_options(options)}\n)"
+        body = f"  {columns},\n  PRIMARY KEY ({primary}) NOT ENFORCED"
+        return f"CREATE TEMPORARY TABLE {table} (\n{body}\n) WITH (\n  {with_options(options)}\n)"
 
     def _insert(self) -> str:
         added = [f"{e} AS {name(n)}" for n, e in self._constants().items()]
         keyed = " AND ".join(f"{name(k)} IS NOT NULL" for k in self.key)
         table = ", ".join([_table_value(c) for c in self.columns] + added)
         topic = ", ".join([_topic_value(c) for c in self.columns] + added)
-        inserts = (f"INSERT INTO {t} SELECT {values} FROM {RESULT} WHERE {keyed};" for t, values in (("headrace_postgres", table), ("headrace_topic", topic)))
+        inserts = (
+            f"INSERT INTO {t} SELECT {values} FROM {RESULT} WHERE {keyed};"
+            for t, values in (("headrace_postgres", table), ("headrace_topic", topic))
+        )
         return "EXECUTE STATEMENT SET BEGIN\n" + "\n".join(inserts) + "\nEND"
 
     def _constants(self) -> dict[str, str]:
@@ -145,14 +156,26 @@ def sink_of(job: Job, described: list[tuple[str, str]]) -> Sink:
     header = Place(job.path, next((n for n, line in enumerate(job.text.splitlines(), 1) if "key:" in line), 1))
     for key in job.key:
         if key not in names:
-            raise HeadraceError(f"the key {key!r} is no column of the result", place=header, hint=did_you_mean(key, names))
+            raise HeadraceError(
+                f"the key {key!r} is no column of the result", place=header, hint=did_you_mean(key, names)
+            )
     for column in columns:
         if not _PLAIN.fullmatch(column.name):
             expression = column.name.startswith("EXPR$")
-            message = "a column of the result has no name" if expression else f"no alert table can have a column {column.name!r}"
-            raise HeadraceError(message, place=Place(job.path, 1), hint="… AS a_name      (lower case letters, digits and _)")
+            message = (
+                "a column of the result has no name"
+                if expression
+                else f"no alert table can have a column {column.name!r}"
+            )
+            raise HeadraceError(
+                message, place=Place(job.path, 1), hint="… AS a_name      (lower case letters, digits and _)"
+            )
         if column.base != "DECIMAL" and column.base not in _TYPES:
-            raise HeadraceError(f"column {column.name!r} is of type {column.flink}, which no alert table can hold", place=Place(job.path, 1), hint="CAST it to a type that PostgreSQL has")
+            raise HeadraceError(
+                f"column {column.name!r} is of type {column.flink}, which no alert table can hold",
+                place=Place(job.path, 1),
+                hint="CAST it to a type that PostgreSQL has",
+            )
     return Sink(job.name, job.topic, columns, job.key, job.options.get("severity", "info"))
 
 

@@ -1,4 +1,4 @@
-"""How the stream jobs are, for `status`: state, restarts, age of the last checkpoint, late rows, cause of the last failure."""
+"""How the stream jobs are, for `status`: state, restarts, age of the last checkpoint, late rows, last failure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,15 @@ def list_jobs(project: Project) -> list[dict[str, object]]:
     rows = []
     for job in jobs:
         kept, run = records[job.name], running.get(plan.flink_name(project, job))
-        row: dict[str, object] = {"job": job.name, "state": "", "flink_job_id": kept.flink_job_id, "restarts": None, "checkpoint_age": None, "late": None, "error": kept.error}
+        row: dict[str, object] = {
+            "job": job.name,
+            "state": "",
+            "flink_job_id": kept.flink_job_id,
+            "restarts": None,
+            "checkpoint_age": None,
+            "late": None,
+            "error": kept.error,
+        }
         if run:
             row |= {"flink_job_id": run["jid"], "state": run["state"], **_health(flink, run["jid"])}
             row["error"] = row["error"] or kept.error
@@ -57,7 +65,13 @@ def _health(flink: Flink, job_id: str) -> dict[str, object]:
         error = "" if settled else flink.failure(job_id)
     except HeadraceError as error:
         return {"error": error.problems[0].message}
-    return {"restarts": restarts, "checkpoint_age": round(time.time() - at / 1000, 1) if at else None, "late": late, "error": error, **state}
+    return {
+        "restarts": restarts,
+        "checkpoint_age": round(time.time() - at / 1000, 1) if at else None,
+        "late": late,
+        "error": error,
+        **state,
+    }
 
 
 def _late(flink: Flink, job_id: str, vertex: str) -> int:
