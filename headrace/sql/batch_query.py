@@ -53,6 +53,7 @@ def _readable(sql: str, words: list[Word]) -> str:
 def _syntax(error: ParseError, words: list[Word]) -> Mistake:
     details: dict[str, Any] = error.errors[0] if error.errors else {}
     said = str(details.get("description") or "").rstrip(".")
+    said = "Something is missing" if "<class" in said else said
     said = "" if said.startswith("Invalid expression") else f" ({said[0].lower()}{said[1:]})" if said else ""
     line, end = int(details.get("line") or 1), int(details.get("col") or 1)
     # sqlglot gives the end of a token; it counts a tab and a wide letter as one, as we do

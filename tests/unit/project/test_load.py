@@ -20,12 +20,14 @@ PATHS = [
     "jobs/stream/more.py",
 ]
 WORDS = st.sampled_from(
-    "kind : - { } [ ] events tables clicks schema name properties &a *a << ? !!python/object:os.system ' \" ` -- /* # "
-    "SELECT FROM WITH AS ( ) , visits visits_changes JOIN TABLE @ batch_view ü 訪 \U0001f600 1 2024-13-45 null true ~ | > % "
-    "\\ \ufeff \x00".split(" ")
-    + [" ", "\n", "\t", "\r", "key: id", "def f("]
+    (
+        "kind : - { } [ ] events tables clicks schema name properties &a *a << ? !!python/object:os.system ' \" ` -- /* "
+        "# SELECT FROM WITH AS ( ) , visits visits_changes JOIN TABLE @ batch_view ü 訪 \U0001f600 1 2024-13-45 null true "
+        "~ | > % \\ \ufeff \x00 key: def"
+    ).split(" ")
 )
-MANGLED = st.lists(WORDS, max_size=40).map("".join)
+BLANK = st.sampled_from(["", " ", "\n", "\t", "\r"])
+MANGLED = st.lists(WORDS | BLANK, max_size=60).map("".join)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
