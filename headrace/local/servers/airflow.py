@@ -31,7 +31,7 @@ def servers(project: Project) -> list[Server]:
         "files": files,
         "folder": folder,
         "nice": NICE,
-        "patience": 240,
+        "patience": 600,
     }
     port = str(project.addresses.port("airflow"))
     return [

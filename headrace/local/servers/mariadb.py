@@ -47,6 +47,9 @@ def source(project: Project, of: Source) -> Server:
         "innodb-buffer-pool-size": "64M",
         "performance-schema": "OFF",
         "skip-name-resolve": "ON",
+        # It would draw an RSA key at each start: many seconds of computing, for a server that only loopback reaches.
+        "ssl": 0,
+        "innodb-log-file-size": "32M",
     }
     return Server(
         name=name,
@@ -94,6 +97,8 @@ def _init(data: Path) -> None:
         f"--datadir={made}",
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
+        "--ssl=0",
+        "--innodb-log-file-size=32M",
     )
     command = [str(HOME / "scripts" / "mariadb-install-db"), "--no-defaults", *options]
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)

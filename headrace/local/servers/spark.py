@@ -69,6 +69,6 @@ def server(project: Project) -> Server:
         nice=NICE,
         address=a.spark,
         memory="2 GB",
-        patience=300,
+        patience=600,
         ready=lambda: probe.spark(a.spark),
     )
