@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -26,7 +28,7 @@ ON_THE_WAY = (
     "flink-taskmanager",
     "spark",
 )
-BACK = 120  # seconds
+BACK = 180  # seconds
 
 
 @pytest.fixture
@@ -62,13 +64,22 @@ def test_those_beside_the_way_come_back(company: Company, until: Callable[..., o
 
 
 def kill(company: Company, server: str, until: Callable[..., object]) -> None:
-    """Kills a server's process with -9, as a crash would, and waits until another one runs."""
+    """Kills a server's process with -9, as a crash would, and waits until another one runs and listens."""
     pid = company.servers()[server]["pid"]
     os.kill(pid, signal.SIGKILL)
     psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
 
     def back() -> bool:
         row = company.servers()[server]
-        return row["state"] == "running" and row["pid"] != pid
+        return row["state"] == "running" and row["pid"] != pid and listens(row["address"])
 
     until(back, BACK, f"{server} runs again")
+
+
+def listens(address: str | None) -> bool:
+    """Whether somebody answers at the server's address; true for a server that has none."""
+    found = re.search(r"([\w.]+):(\d+)/?$", address or "")
+    if not found:
+        return True
+    with socket.create_connection((found[1], int(found[2])), timeout=2):
+        return True
