@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import sqlglot
@@ -28,6 +29,8 @@ def examine_batch(sql: str, tables: Mapping[str, Columns]) -> Examined:
     form = statement_mistake(words, {"SELECT", "WITH", "FROM", "VALUES", "TABLE", "("})
     if form:
         return Examined(None, (form,))
+    if any(w.word == "," and after.word == "FROM" for w, after in pairwise(words)):
+        return Examined(None)  # a column called from, which sqlglot takes for the clause
     try:
         tree = sqlglot.parse_one(_readable(sql, words), read="spark", error_level=ErrorLevel.RAISE)
     except ParseError as error:

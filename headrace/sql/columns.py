@@ -141,7 +141,7 @@ class _Finder:
                 left = {e.name.lower() for e in star.args.get("except_") or []}
                 known = known and bool(given) and None not in given and not star.args.get("rename")
                 names += [c for columns in given for c in columns or () if c.lower() not in left]
-            elif isinstance(item, exp.Alias | exp.Column | exp.Dot):
+            elif isinstance(item, exp.Alias | exp.Column):
                 names.append(item.output_name)
             else:  # Spark makes up a name, such as sum(total)
                 known = False

@@ -21,9 +21,9 @@ PATHS = [
 ]
 WORDS = st.sampled_from(
     (
-        "kind : - { } [ ] events tables clicks schema name properties &a *a << ? !!python/object:os.system ' \" ` -- /* "
-        "# SELECT FROM WITH AS ( ) , visits visits_changes JOIN TABLE @ batch_view ü 訪 \U0001f600 1 2024-13-45 null true "
-        "~ | > % \\ \ufeff \x00 key: def"
+        "kind : - { } [ ] events tables clicks schema name properties &a *a << ? "
+        "!!python/object:os.system ' \" ` -- /* # SELECT FROM WITH AS ( ) , visits visits_changes JOIN "
+        "TABLE @ batch_view ü 訪 \U0001f600 1 2024-13-45 null true ~ | > % \\ \ufeff \x00 key: def"
     ).split(" ")
 )
 BLANK = st.sampled_from(["", " ", "\n", "\t", "\r"])
