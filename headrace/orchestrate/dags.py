@@ -66,7 +66,7 @@ def _dag(project: Project, plan: Plan) -> DAG:
         CronTriggerTimetable(plan.schedule, timezone="UTC", run_immediately=plan.soon) if plan.schedule else None
     )
     if plan.asset:
-        schedule = [Asset(name=f"new data for {step.makes}", uri=plan.asset, group="new-data")]
+        schedule = [Asset(name=f"new data for {project.settings.name}.{step.makes}", uri=plan.asset, group="new-data")]
     dag = DAG(
         plan.dag_id,
         schedule=schedule,  # type: ignore[arg-type]
@@ -100,5 +100,7 @@ def _dag(project: Project, plan: Plan) -> DAG:
 
 
 def _asset(project: Project, name: str) -> Asset:
+    # The name carries the project as the address does: Airflow refuses to run a task whose asset's name was taken by
+    # another address, which is what a renamed project would be.
     group = "table" if name in project.tables else "batch-view"
-    return Asset(name=name, uri=table_uri(project, name), group=group)
+    return Asset(name=f"{project.settings.name}.{name}", uri=table_uri(project, name), group=group)
