@@ -35,7 +35,7 @@ def admin(project: Project) -> AdminClient:
 
 
 def partitions(project: Project, client: AdminClient | None = None, timeout: float = 10) -> dict[str, int]:
-    """Topic → number of its partitions, for every topic of the bus. Raises HeadraceError when the bus does not answer."""
+    """Topic → number of its partitions, for every topic. Raises HeadraceError when the bus does not answer."""
     try:
         listed = (client or admin(project)).list_topics(timeout=timeout).topics
     except KafkaException as error:

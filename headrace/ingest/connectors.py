@@ -19,9 +19,9 @@ _BUSY = 409  # Connect is rebalancing: the same call works a little later
 def ensure(project: Project) -> list[State]:
     """Makes every CDC source's connector run as its file says; returns `states`, with an `error` where one doesn't.
 
-    Idempotent. A source that can't be reached, or whose configuration is refused, does not hold up the others. A failed
-    task is started again. When tables were added, the source is snapshotted anew under a new epoch. Raises HeadraceError
-    when Connect does not answer. Never removes a connector.
+    Idempotent. A source that can't be reached, or whose configuration is refused, does not hold up the others. A
+    failed task is started again. When tables were added, the source is snapshotted anew under a new epoch. Raises
+    HeadraceError when Connect does not answer. Never removes a connector.
     """
     sources = [s for s in project.sources if s.mode == "cdc"]
     if not sources:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pymysql
 
 from headrace.errors import HeadraceError
-from headrace.ingest import debezium, topics
+from headrace.ingest import topics
 from headrace.project import Project, Source
 
 SECONDS = 5  # to connect; a database that takes longer counts as away
@@ -23,18 +24,15 @@ def connect(project: Project, source: Source) -> Iterator[Any]:
 
     Raises HeadraceError naming the source's file and line when it can't be reached or refuses the user.
     """
-    from urllib.parse import unquote, urlsplit
-
     parts = urlsplit(project.addresses.source(source))
+    base = topics.database(source)
     common = {"host": parts.hostname, "user": unquote(parts.username or ""), "password": unquote(parts.password or "")}
     try:
         if source.kind == "postgresql":
-            base = debezium.database(source)
             connection: Any = psycopg.connect(
                 **common, port=parts.port or 5432, dbname=base, autocommit=True, connect_timeout=SECONDS
             )
         else:
-            base = debezium.database(source)
             port = parts.port or 3306
             connection = pymysql.connect(**common, port=port, database=base, autocommit=True, connect_timeout=SECONDS)
     except (psycopg.OperationalError, pymysql.err.MySQLError) as error:
@@ -58,12 +56,17 @@ def prepare(project: Project, source: Source) -> list[str]:
 def mark(project: Project, source: Source, marker: str) -> None:
     """Commits a marker row: once it is seen on the bus, everything committed before this call is there too."""
     table = topics.marker_table(source)
+    statement = f"REPLACE INTO {table} (name, marker, at) VALUES ('mark', %s, now(6))"
+    if source.kind == "postgresql":
+        insert = f"INSERT INTO {table} (name, marker, at) VALUES ('mark', %s, now())"
+        statement = f"{insert} ON CONFLICT (name) DO UPDATE SET marker = EXCLUDED.marker, at = now()"
     with connect(project, source) as cursor:
-        if source.kind == "postgresql":
-            insert = f"INSERT INTO {table} (name, marker, at) VALUES ('mark', %s, now())"
-            cursor.execute(f"{insert} ON CONFLICT (name) DO UPDATE SET marker = EXCLUDED.marker, at = now()", (marker,))
-        else:
-            cursor.execute(f"REPLACE INTO {table} (name, marker, at) VALUES ('mark', %s, now(6))", (marker,))
+        try:
+            cursor.execute(statement, (marker,))
+        except (psycopg.Error, pymysql.err.MySQLError) as error:
+            message = f"source {source.name!r}: no marker could be written to {table}: {_said(error)}"
+            hint = f"the user needs to write {table}; headrace up   makes it where it may"
+            raise HeadraceError(message, place=source.place, hint=hint) from error
 
 
 def _postgresql(cursor: Any, source: Source) -> list[str]:
@@ -78,7 +81,8 @@ def _postgresql(cursor: Any, source: Source) -> list[str]:
     for table in source.tables:
         schema, _, name = table.origin.partition(".")
         found = cursor.execute(
-            "SELECT relreplident FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relname = %s",
+            "SELECT relreplident FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE nspname = %s AND relname = %s",
             (schema, name),
         ).fetchone()
         if found is None:
@@ -108,8 +112,8 @@ def _mariadb(cursor: Any, source: Source) -> list[str]:
         if not cursor.fetchone()[0]:
             warnings.append(f"source {source.name!r}: there is no table {table.origin} in its database yet")
         cursor.execute(
-            "SELECT count(*) FROM information_schema.referential_constraints WHERE constraint_schema = %s AND table_name = %s"
-            " AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL'))",
+            "SELECT count(*) FROM information_schema.referential_constraints"
+            " WHERE constraint_schema = %s AND table_name = %s AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL'))",
             (schema, name),
         )
         if cursor.fetchone()[0]:
@@ -123,14 +127,19 @@ def _attempt(cursor: Any, statement: str, source: Source, what: str) -> list[str
     try:
         cursor.execute(statement)
     except (psycopg.errors.InsufficientPrivilege, pymysql.err.OperationalError) as error:
-        return [f"source {source.name!r}: could not {what} ({str(error).splitlines()[0]})"]
+        return [f"source {source.name!r}: could not {what} ({_said(error)})"]
     return []
 
 
+def _said(error: Exception) -> str:
+    """What the database said, in one line."""
+    text = str(error.args[-1] if error.args else error)
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), type(error).__name__)
+
+
 def _refused(source: Source, error: Exception) -> HeadraceError:
-    text = str(error.args[-1] if error.args else error).strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    text = str(error.args[-1] if error.args else error)
     wrong = any(word in text for word in ("authentication", "Access denied", "no password", "role"))
     said = "refuses the user or password" if wrong else "can't be reached"
     hint = "look at the user here and at the secret in the environment" if wrong else "is the database running?"
-    return HeadraceError(f"source {source.name!r} {said}: {lines[-1]}", place=source.place, hint=hint)
+    return HeadraceError(f"source {source.name!r} {said}: {_said(error)}", place=source.place, hint=hint)

@@ -1,4 +1,4 @@
-"""Debezium's configuration for a source. Passwords stand in it as ${env:NAME}: Connect resolves them, nobody stores them."""
+"""Debezium's configuration for a source. Passwords stand in it as ${env:NAME}, which Connect resolves."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def beat(source: Source) -> str:
 
 def _postgresql(source: Source) -> dict[str, str]:
     return {
-        "database.dbname": database(source),
+        "database.dbname": topics.database(source),
         "plugin.name": "pgoutput",
         "slot.name": f"headrace_{source.name}",
         "publication.name": f"headrace_{source.name}",
@@ -91,7 +91,7 @@ def _postgresql(source: Source) -> dict[str, str]:
 
 def _mariadb(project: Project, source: Source) -> dict[str, str]:
     return {
-        "database.include.list": re.escape(database(source)),
+        "database.include.list": re.escape(topics.database(source)),
         "database.server.id": str(10_000 + crc32(f"{project.settings.name}/{source.name}".encode()) % 1_000_000_000),
         **({"database.ssl.mode": "disable"} if source.local else {}),
         "include.schema.changes": "false",
@@ -100,11 +100,6 @@ def _mariadb(project: Project, source: Source) -> dict[str, str]:
         "schema.history.internal.store.only.captured.tables.ddl": "true",
         "connect.keep.alive.interval.ms": "5000",
     }
-
-
-def database(source: Source) -> str:
-    """The database's name: the address's path, else the source's own name."""
-    return urlsplit(source.url).path.strip("/") or source.database if source.url else source.database
 
 
 def _server(project: Project, source: Source) -> tuple[str, int, str, str]:

@@ -1,7 +1,8 @@
 """Messages of one topic → columns of landing rows, or quarantine rows with a reason. No engine, no clock: only bytes.
 
-Judged per image (CORRECTNESS 7): a change whose `after` breaks the contract is quarantined, and still landed with `after`
-null where its key is known, because its key has no valid row from then on; a `before` that breaks it lands as null.
+Judged per image (CORRECTNESS 7): a change whose `after` breaks the contract is quarantined, and still landed with
+`after` null where its key is known, because its key has no valid row from then on; a `before` that breaks it lands as
+null.
 """
 
 from __future__ import annotations
@@ -88,9 +89,9 @@ class Decoder:
             raise Reject(error.reason, error.column) from None
         offset, partition = message.offset(), message.partition()
         event_id = row.get(self._event_id) if self._event_id else None
+        position = f"{partition:06d}/{offset:020d}"
         landed.add(
-            "c", self._key(row), None, value.decode(), moment, appended, f"{partition:06d}/{offset:020d}", headers, "false",
-            partition, offset, appended, None if event_id is None else str(event_id),
+            "c", self._key(row), None, value.decode(), moment, appended, position, headers, "false", partition, offset, appended, None if event_id is None else str(event_id),
         )  # fmt: skip
 
     def _change(

@@ -1,4 +1,4 @@
-"""Readers of pulled files: bytes → rows as the bus carries them. Values that don't fit stay as they are: landing judges."""
+"""Readers of pulled files: bytes → rows as the bus carries them. Values that don't fit stay: landing judges them."""
 
 from __future__ import annotations
 

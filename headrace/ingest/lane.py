@@ -14,8 +14,8 @@ from headrace.project import Project, Table
 class Lane:
     """A topic with its landing table and quarantine. Without a declared table everything on it is rejected.
 
-    `open` reads the stored positions, `take` decodes messages, `flush` commits them: quarantine first, then landing with
-    the new positions. Rows are landed exactly once whatever dies between: see headrace.lake.landing.
+    `open` reads the stored positions, `take` decodes messages, `flush` commits them: quarantine first, then landing
+    with the new positions. Rows are landed exactly once whatever dies between: see headrace.lake.landing.
     """
 
     def __init__(self, project: Project, topic: str, table: Table | None) -> None:
@@ -33,7 +33,7 @@ class Lane:
         self.discard()
 
     def open(self, topic_id: str, partitions: int) -> None:
-        """Opens the tables and forgets what was read. Raises HeadraceError when the topic is not the one landed before."""
+        """Opens the tables and forgets what was read. Raises HeadraceError when another topic was landed before."""
         self.discard()
         self.topic_id = topic_id
         if self.table:

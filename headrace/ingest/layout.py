@@ -19,7 +19,7 @@ class Layout:
         self._partitions: dict[str, int] = {}
 
     def look(self) -> tuple[bool, bool]:
-        """Compares with the bus: (the set of topics changed, a topic was made anew). Raises HeadraceError without a bus."""
+        """Compares with the bus: (topics came or went, a topic was made anew). Raises HeadraceError without a bus."""
         there = bus.partitions(self.project, self.admin)
         wanted = {t.topic: t for t in self.project.tables.values() if t.topic in there}
         names = sorted([*wanted, *self._strangers(there)])
@@ -42,7 +42,7 @@ class Layout:
         tables = {table.topic: table for table in project.tables.values()}
         before = {topic: lane.table for topic, lane in self.lanes.items()}
         self.lanes = {t: lane for t, lane in self.lanes.items() if lane.table and lane.table == tables.get(t)}
-        changed, anew = self.look()
+        _, anew = self.look()
         after = {topic: lane.table for topic, lane in self.lanes.items()}
         return set(before) != set(after), anew or before != after
 

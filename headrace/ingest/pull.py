@@ -28,10 +28,11 @@ Steps = Iterator[tuple[Iterator[Line], State]]  # rows of one step, and the stat
 
 
 def pull(project: Project, source: Source, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """Pulls every table of a cron source once; returns {"source", "tables": {table: rows}, "skipped": [reason, …]}.
+    """Pulls a cron source once; returns {"source", "tables": {table: rows}, "skipped": [reason, …]}.
 
-    Guarantee: each row of a file or query result is on the bus once, whenever the pull is killed or repeated; a file that
-    can't be read is named in `skipped` and pulled when it can. Raises HeadraceError when the source or the bus is away.
+    Guarantee: each row of a file or query result is on the bus once, whenever the pull is killed or repeated; a file
+    that can't be read is named in `skipped` and pulled when it can. Raises HeadraceError when the source or the bus
+    is away.
     """
     if source.mode != "cron":
         raise HeadraceError(f"source {source.name!r} is not pulled: its changes come by themselves", place=source.place)

@@ -20,11 +20,11 @@ _DRIVERS = {"mariadb": "mariadb+pymysql", "mysql": "mysql+pymysql", "postgresql"
 
 
 def steps(url: str, source: Source, table: Table, state: State) -> Iterator[tuple[Iterator[Line], State]]:
-    """Steps of rows whose watermark is at or above the last one, less those already delivered with that very value.
+    """Steps of rows whose watermark is at or above the last, less those already delivered with that very value.
 
-    Never skips a row that shares the last value (the boundary is read again), never delivers an unchanged row twice (its
-    key and digest are remembered). A row committed later with a smaller value than the last is not seen: the column must
-    grow in order of commits. Raises HeadraceError at the source's file when the database refuses.
+    Never skips a row that shares the last value (the boundary is read again), never delivers an unchanged row twice
+    (its key and digest are remembered). A row committed later with a smaller value than the last is not seen: the
+    column must grow in order of commits. Raises HeadraceError at the source's file when the database refuses.
     """
     try:
         with _engine(url).connect().execution_options(stream_results=True, yield_per=2000) as connection:

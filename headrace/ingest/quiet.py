@@ -24,7 +24,7 @@ class _Topic:
 
 
 class Quiet:
-    """Called every few seconds by the pulse. Flink's event time stands still on a topic without records; these move it."""
+    """Called every few seconds by the pulse. Event time stands still on a topic without records; markers move it."""
 
     def __init__(self, project: Project, clock: Callable[[], float] = time.monotonic) -> None:
         self.project = project

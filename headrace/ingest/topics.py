@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
@@ -23,9 +25,14 @@ _SHORT = {"cleanup.policy": "delete", "retention.ms": _DAY}
 _LATEST = {"cleanup.policy": "compact", "max.message.bytes": str(bus.MAX_MESSAGE)}
 
 
+def database(source: Source) -> str:
+    """The name of a source's database: its address's path, else what the file says, else the source's own name."""
+    return urlsplit(source.url).path.strip("/") or source.database
+
+
 def marker_table(source: Source) -> str:
     """The table of a CDC source into which markers are written, with its schema; it is captured but not landed."""
-    return f"{'public' if source.kind == 'postgresql' else source.database}.headrace_marker"
+    return f"{'public' if source.kind == 'postgresql' else database(source)}.headrace_marker"
 
 
 def marker_topic(source: Source) -> str:

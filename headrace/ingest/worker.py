@@ -193,7 +193,7 @@ class Worker:
             self._seat()
 
     def _untimed(self, lane: Lane, error: WrongTimestamp) -> None:
-        """A record without append time stops its topic while the topic is misconfigured; later it goes to quarantine."""
+        """A record without append time stops its topic while that is misconfigured; later it goes to quarantine."""
         lane.discard()
         try:
             lane.strict = not self._layout.has_append_time(lane.topic)

@@ -1,8 +1,8 @@
 """Landing and quarantine tables: opened, appended to exactly once, compacted, never changed.
 
-Each commit carries, per partition of the topic, an application transaction `topic id:partition` whose version is the next
-offset. A commit is compare-and-set on those versions (CORRECTNESS 6): they are read from the handle that commits, so a
-member that lost its partition cannot append a range a second time, whether its handle is old or was opened again.
+Each commit carries, per partition of the topic, an application transaction `topic id:partition` whose version is the
+next offset. A commit is compare-and-set on those versions (CORRECTNESS 6): they are read from the handle that commits,
+so a member that lost its partition cannot append a range a second time, whether its handle is old or was opened again.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def append(handle: DeltaTable, data: pa.Table, topic_id: str, moves: Mapping[int
 def append_quarantine(handle: DeltaTable, data: pa.Table, topic_id: str, nexts: Mapping[int, int]) -> int:
     """Appends rejected rows that are not there yet; returns how many. Commits its own positions, before landing does.
 
-    A batch that is read again after a crash finds its positions stored here and appends nothing twice. Raises Stale when
-    somebody else commits meanwhile.
+    A batch that is read again after a crash finds its positions stored here and appends nothing twice. Raises Stale
+    when somebody else commits meanwhile.
     """
     known = {p: rejected(handle, topic_id, p) for p in nexts}
     for partition, at in known.items():

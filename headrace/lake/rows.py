@@ -1,4 +1,4 @@
-"""The columns of landing and quarantine rows: the same for every table, so that a contract change never rewrites the lake."""
+"""The columns of landing and quarantine rows: the same for every table, so no contract change rewrites the lake."""
 
 from __future__ import annotations
 

@@ -1,0 +1,194 @@
+"""Debezium on real databases: snapshot, stream, killed workers, wrong credentials. The lake folds to the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pymysql
+import pytest
+
+from headrace.errors import HeadraceError
+from headrace.ingest import connectors, markers, topics
+from headrace.local import supervise
+from headrace.project import Project
+
+COLUMNS = {"id": "integer!", "paid": "decimal(10,2)", "state": "string!", "day": "date", "left_at": "timestamp!"}
+DDL = "id bigint PRIMARY KEY, paid decimal(10,2), state varchar(20) NOT NULL, day date, left_at {}(6) NOT NULL"
+
+
+class Database:
+    """One of the two databases, with the same statements for both."""
+
+    def __init__(self, project: Project, kind: str) -> None:
+        self.project, self.kind = project, kind
+        self.source = project.source(f"cap_{kind}")
+        self.table = self.source.tables[0]
+
+    @contextmanager
+    def cursor(self, commit: bool = True):
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.project.addresses.source(self.source))
+        common: dict[str, Any] = {"host": parts.hostname, "port": parts.port, "user": parts.username}
+        common["password"] = parts.password
+        base = parts.path.strip("/")
+        if self.kind == "postgresql":
+            connection: Any = psycopg.connect(**common, dbname=base, autocommit=commit)
+        else:
+            connection = pymysql.connect(**common, database=base, autocommit=commit)
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+            connection.commit()
+        finally:
+            connection.close()
+
+    def fill(self, ids: range, state: str = "new") -> None:
+        """Rows in transactions of 100."""
+        insert = f"INSERT INTO {self.table.origin} VALUES (%s, %s, %s, '2026-02-03', '2026-02-03 04:05:06.123456')"
+        with self.cursor(commit=False) as cursor:
+            for start in range(ids.start, ids.stop, 100):
+                cursor.executemany(insert, [(i, f"{i}.25", state) for i in range(start, min(start + 100, ids.stop))])
+                cursor.connection.commit()
+
+    def rows(self) -> dict[int, tuple[Any, ...]]:
+        with self.cursor() as cursor:
+            cursor.execute(f"SELECT id, paid, state FROM {self.table.origin}")
+            return {row[0]: tuple(row) for row in cursor.fetchall()}
+
+
+def fold(rows: list[dict[str, Any]]) -> dict[int, tuple[Any, ...]]:
+    """The latest row per key, in order of position and offset: what a current table must hold."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row["op"] == "t":
+            found.clear()
+        elif row["op"] == "d":
+            found.pop(row["key"], None)
+        else:
+            found[row["key"]] = json.loads(row["after"])
+    return {row["id"]: (row["id"], Decimal(row["paid"]), row["state"]) for row in found.values()}
+
+
+@pytest.fixture(scope="module")
+def captured(shared, make_project, make_contract, shared_url) -> Project:
+    """Two databases with a row each, captured, beside a source with a wrong password."""
+    base = shared("bus", "connect", "source:shop", "source:till")
+    shop, till = shared_url(base, "shop"), shared_url(base, "till")
+    files = {f"schemas/cap_{t}.yaml": make_contract(f"cap_{t}", COLUMNS, "id", "left_at") for t in ("a", "b", "c")}
+    files |= {
+        f"lake/sources/cap_{name}.yml": f"kind: {kind}\nconnection: {{url: '{url}'}}\ntables: {{cap_{t}: {place}.cap_{t}}}\n"
+        for name, kind, url, t, place in (
+            ("postgresql", "postgresql", shop, "a", "public"),
+            ("mariadb", "mariadb", till, "b", "till"),
+            ("wrong", "postgresql", shop.replace("SHOP_PASSWORD", "WRONG_PASSWORD"), "c", "public"),
+        )
+    }
+    os.environ["WRONG_PASSWORD"] = "not-it"
+    project = make_project(files, on=base)
+    assert not project.problems
+    for kind, moment in (("postgresql", "timestamptz"), ("mariadb", "datetime")):
+        database = Database(project, kind)
+        with database.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {database.table.origin} ({DDL.format(moment)})")
+        database.fill(range(1, 4), "snapshot")
+    topics.ensure(project)
+    return project
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def database(request, captured: Project) -> Database:
+    return Database(captured, request.param)
+
+
+@pytest.fixture
+def complete(captured, work, until, all_landed) -> Callable[[Database], None]:
+    """complete(database): returns when everything committed to it is landed."""
+
+    def wait(database: Database) -> None:
+        connectors.ensure(captured)
+        targets = markers.mark(captured, 60, [database.table.name])
+        until(lambda: all_landed(captured, targets), 60, f"{database.table.name} landed")
+
+    work(captured)
+    return wait
+
+
+def test_a_wrong_password_is_said_at_the_sources_line_and_the_others_go_on(captured, until) -> None:
+    found = {state["source"]: state for state in connectors.ensure(captured)}
+    assert found["cap_wrong"]["state"] == "REFUSED"
+    assert "cap_wrong.yml:1" in found["cap_wrong"]["error"]
+    assert "refuses the user or password" in found["cap_wrong"]["error"]
+    assert "not-it" not in str(found)
+
+    def running() -> bool:
+        states = {s["source"]: (s["state"], s["tasks"]) for s in connectors.states(captured)}
+        return all(states[name] == ("RUNNING", ["RUNNING"]) for name in ("cap_postgresql", "cap_mariadb"))
+
+    until(running, 60, "the other two run")
+    with pytest.raises(HeadraceError, match="cap_wrong"):
+        markers.mark(captured, 20)
+
+
+def test_snapshot_and_stream_fold_to_the_table(database, complete, captured, landed) -> None:
+    table = database.table.origin
+    complete(database)
+    with database.cursor(commit=False) as cursor:  # one transaction that touches rows several times
+        for number in (10, 11):
+            cursor.execute(f"INSERT INTO {table} VALUES ({number}, 1.10, 'a', NULL, '2026-02-03 04:05:06')")
+        for state in "bcd":
+            cursor.execute(f"UPDATE {table} SET state = '{state}' WHERE id >= 10")
+        cursor.execute(f"UPDATE {table} SET state = 'only 11' WHERE id = 11")
+        cursor.execute(f"DELETE FROM {table} WHERE id = 10")
+        cursor.execute(f"INSERT INTO {table} VALUES (10, NULL, 'again', NULL, '2026-02-03 04:05:06')")
+        cursor.execute(f"UPDATE {table} SET paid = 7 WHERE id = 10")
+    with database.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET id = 20 WHERE id = 1")  # a key moves
+        cursor.execute(f"DELETE FROM {table} WHERE id = 2")
+    complete(database)
+    rows = landed(captured, database.table.name)
+    assert fold(rows) == database.rows()
+    assert [row["op"] for row in rows[:3]] == ["r", "r", "r"]
+    assert rows[2]["snapshot"] == "last"
+    assert all(row["epoch"] > 1_700_000_000 for row in rows)
+    update = next(row for row in rows if row["op"] == "u")
+    assert json.loads(update["before"])["state"] == "a"
+    moment = "2026-02-03T04:05:06.123456"
+    assert rows[0]["event_time"].isoformat().startswith(moment)
+    assert json.loads(rows[0]["after"]) == {
+        "id": 1, "paid": "1.25", "state": "snapshot", "day": "2026-02-03Z", "left_at": f"{moment}Z",
+    }  # fmt: skip
+
+
+def test_connect_killed_in_a_burst(database, complete, captured, landed, on_bus, shared) -> None:
+    complete(database)
+    platform = shared()
+    for round in range(2):
+        start = 1_000 + round * 5_000
+        database.fill(range(start, start + 2_500), "burst")
+        os.kill(int(supervise.states(platform)["connect"]["pid"]), signal.SIGKILL)
+        database.fill(range(start + 2_500, start + 5_000), "burst")
+    complete(database)
+    rows = landed(captured, database.table.name)
+    keys = [row["key"] for row in rows if row["op"] == "c" and '"burst"' in row["after"]]
+    assert len(keys) == len(set(keys)) == 10_000
+    assert fold(rows) == database.rows()
+    assert len(on_bus(captured, database.table.topic)) == len(rows)
+
+
+def test_a_truncate_is_landed(database, complete, captured, landed) -> None:
+    complete(database)
+    with database.cursor() as cursor:
+        cursor.execute(f"TRUNCATE TABLE {database.table.origin}")
+    database.fill(range(1, 3), "after")
+    complete(database)
+    rows = landed(captured, database.table.name)
+    assert [row["op"] for row in rows].count("t") == 1
+    assert fold(rows) == database.rows()

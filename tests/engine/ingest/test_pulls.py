@@ -1,0 +1,142 @@
+"""Pulls from real databases and folders: repeated, killed, at once. Each row is on the bus once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pymysql
+import pytest
+
+from headrace.errors import HeadraceError
+from headrace.ingest import connectors, topics
+from headrace.ingest.pull import pull
+from headrace.project import Project
+
+COLUMNS = {"id": "integer!", "tier": "string", "points": "integer", "seen_at": "timestamp!"}
+PRICES = {"dish": "string!", "price": "decimal(6,2)!", "valid_from": "date!"}
+
+
+@pytest.fixture(scope="module")
+def pulled(shared, make_project, make_contract, shared_url) -> Project:
+    base = shared("bus", "source:till")
+    files = {
+        "schemas/pull_members.yaml": make_contract("pull_members", COLUMNS, "id", "seen_at"),
+        "schemas/pull_prices.yaml": make_contract("pull_prices", PRICES, "dish"),
+        "lake/sources/pull_club.yml": f"kind: jdbc\nconnection: {{url: '{shared_url(base, 'till')}'}}\n"
+        "tables: {pull_members: {from: pull_members, watermark: seen_at}}\n",
+        "lake/sources/pull_lists.yml": "kind: files\nconnection: {path: lists}\n"
+        "tables: {pull_prices: {from: '*.csv', format: csv}}\n",
+    }
+    project = make_project(files, on=base)
+    assert not project.problems
+    (project.root / "lists").mkdir()
+    topics.ensure(project)
+    return project
+
+
+@pytest.fixture
+def members(pulled):
+    """A cursor on an empty table; the pull's state is that of the tests before."""
+    parts = urlsplit(pulled.addresses.source(pulled.source("pull_club")))
+    connection = pymysql.connect(
+        host=parts.hostname,
+        port=parts.port,
+        user=parts.username,
+        password=parts.password,
+        database="till",
+        autocommit=True,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS pull_members")
+        cursor.execute(
+            "CREATE TABLE pull_members (id bigint PRIMARY KEY, tier varchar(9), points bigint, seen_at datetime(6))"
+        )
+        yield cursor
+    connection.close()
+
+
+def rows(records) -> list[dict]:
+    return [json.loads(record.value())["after"] for record in records]
+
+
+def count(project: Project, source: str) -> int:
+    return sum(pull(project, project.source(source))["tables"].values())
+
+
+def test_rows_that_share_the_last_watermark_are_neither_lost_nor_doubled(pulled, members, on_bus) -> None:
+    insert = "INSERT INTO pull_members VALUES (%s, 'gold', 1, %s)"
+    members.executemany(insert, [(i, "2026-01-01 10:00:00.5") for i in range(40)])
+    assert count(pulled, "pull_club") == 40
+    assert count(pulled, "pull_club") == 0
+    # Committed later with the same value: new, changed, and unchanged rows.
+    members.execute(insert, (40, "2026-01-01 10:00:00.5"))
+    members.execute("UPDATE pull_members SET points = 2 WHERE id = 7")
+    assert count(pulled, "pull_club") == 2
+    assert count(pulled, "pull_club") == 0
+    members.execute("UPDATE pull_members SET points = 3, seen_at = '2026-01-01 11:00' WHERE id < 3")
+    assert count(pulled, "pull_club") == 3
+    sent = rows(on_bus(pulled, "pull_club.pull_members"))
+    assert len(sent) == 45
+    latest = {row["id"]: row for row in sent}
+    assert latest[7] == {"id": 7, "tier": "gold", "points": 2, "seen_at": "2026-01-01T10:00:00.500000Z"}
+    assert latest[2]["points"] == 3
+
+
+def test_a_pull_killed_at_any_moment_is_exact(pulled, members, on_bus) -> None:
+    members.executemany(
+        "INSERT INTO pull_members VALUES (%s, 'new', 1, '2027-01-01' + INTERVAL %s SECOND)",
+        [(i, i // 1000) for i in range(100_000, 165_000)],
+    )
+    headrace = str(Path(sys.executable).with_name("headrace"))
+    command = [headrace, "-C", str(pulled.root), "source", "pull", "pull_club", "--format", "json"]
+    killed = 0
+    for seconds in (1.0, 1.6, 2.2, 2.8, 3.4):  # not waiting for a state: the kill must hit any moment of a pull
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.communicate()
+    assert killed
+    count(pulled, "pull_club")
+    sent = [row["id"] for row in rows(on_bus(pulled, "pull_club.pull_members")) if row["tier"] == "new"]
+    assert len(sent) == len(set(sent)) == 65_000
+
+
+def test_files_are_pulled_once_and_bad_lines_reach_quarantine(pulled, work, landed, quarantined, until, on_bus) -> None:
+    lists = pulled.root / "lists"
+    (lists / "2026-01-02.csv").write_text("dish,price,valid_from\nsoup,4.50,2026-01-02\ncake,dear,2026-01-02\n")
+    (lists / "2026-01-01.csv").write_text("dish,price,valid_from\nsoup,4.00,2026-01-01\nhalf a line\n")
+    (lists / "2026-01-03.csv").write_text("dish,price,valid_from\ncake,3.10")
+    result = pull(pulled, pulled.source("pull_lists"))
+    assert result["tables"] == {"pull_prices": 4}
+    assert "2026-01-03.csv" in result["skipped"][0]
+    assert count(pulled, "pull_lists") == 0
+    (lists / "2026-01-03.csv").write_text("dish,price,valid_from\ncake,3.10,2026-01-03\n")
+    assert count(pulled, "pull_lists") == 1
+    work(pulled)
+    until(lambda: len(quarantined(pulled, "pull_prices")) == 2, 40, "two bad lines in quarantine")
+    bad = {row["reason"]: row["raw"] for row in quarantined(pulled, "pull_prices")}
+    assert bad["line 3 of 2026-01-01.csv has 1 fields, not 3"] == b"half a line"
+    assert any("decimal(6,2)" in reason for reason in bad)
+    good = until(lambda: len(r := landed(pulled, "pull_prices")) == 4 and r, 40, "four rows landed")
+    assert [(r["key"], r["after"] and json.loads(r["after"])["price"]) for r in good] == [
+        ('{"dish":"soup"}', "4.00"),
+        ('{"dish":"soup"}', "4.50"),
+        ('{"dish":"cake"}', None),  # its newest row broke the contract: the key has no valid row
+        ('{"dish":"cake"}', "3.10"),
+    ]
+
+
+def test_a_source_that_is_not_pulled_or_not_there_is_an_error(pulled, members) -> None:
+    members.execute("DROP TABLE pull_members")
+    with pytest.raises(HeadraceError, match="pull_members"):
+        pull(pulled, pulled.source("pull_club"))
+    members.execute("CREATE TABLE pull_members (id bigint, seen_at datetime)")
+    assert connectors.ensure(pulled) == []  # nothing here is captured
