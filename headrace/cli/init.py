@@ -14,7 +14,7 @@ def command(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new
     from headrace.project.starter_files import create
 
     for path in create(directory):
-        print(f"  {path.relative_to(directory.resolve())}")
+        print(f"  {path.relative_to(directory)}")
     here = directory.resolve() == Path.cwd()
     project = "" if here else f" -C {shlex.quote(str(directory))}"
     print(f"\n{directory} is a Headrace project. Next:\n")

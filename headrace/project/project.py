@@ -75,7 +75,8 @@ def find_root(start: Path) -> Path:
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / "headrace.yml").exists():
             return folder
-    raise HeadraceError(f"no headrace.yml in {start} or above it", hint="headrace init DIR   makes a new project")
+    hint = "headrace init DIR   makes a new project"
+    raise HeadraceError(f"no headrace.yml in {start.resolve()} or above it", hint=hint)
 
 
 def load(root: Path) -> Project:
