@@ -58,9 +58,10 @@ class Company:
         """Runs the generator to its end; returns what it says it wrote."""
         return self.finish(self.start(orders, rate, seed))
 
-    def start(self, orders: int, rate: float, seed: int) -> subprocess.Popen[str]:
-        """Starts the generator."""
-        options = ["--orders", str(orders), "--rate", str(rate), "--seed", str(seed), "--format", "json"]
+    def start(self, orders: int | None, rate: float, seed: int) -> subprocess.Popen[str]:
+        """Starts the generator, for so many orders or until it is stopped."""
+        number = ["--forever"] if orders is None else ["--orders", str(orders)]
+        options = [*number, "--rate", str(rate), "--seed", str(seed), "--format", "json"]
         command = [sys.executable, "-m", "demo", "-C", str(self.root), *options]
         return subprocess.Popen(
             command,

@@ -33,9 +33,15 @@ EQUIVALENT = {
         WHERE o.status <> 'cancelled' GROUP BY o.customer_id, c.city"""
 }
 
+# Alert views without a window: what must be in them, as SQL over the same copy. (Windows depend on when a row arrived.)
+ALERTS = {
+    "large_failed_payment": "SELECT id AS payment_id, amount FROM payments WHERE status = 'failed' AND amount > 100",
+    "courier_emergency": "SELECT event_id, battery FROM courier_pings WHERE emergency",
+}
+
 
 def differences(project: Project) -> dict[str, str]:
-    """Compares every current table and every batch view; names what differs and the first differing rows of each.
+    """Compares every current table, batch view and windowless alert view; names the first rows that differ in each.
 
     The sources must stand still and `headrace wait` must have returned since they last changed.
     """
@@ -52,6 +58,12 @@ def differences(project: Project) -> dict[str, str]:
         assert expected, f"the view {job.name} is empty: nothing would be compared"
         if difference := compare(columns, expected, _served(project, job.name, columns)):
             found[job.name] = difference
+    for name, query in ALERTS.items():
+        expected, columns = _ask(copied, query)
+        with connect(project, role="reader") as connection:
+            got = connection.execute(f"SELECT {', '.join(columns)} FROM alerts.{name}").fetchall()  # type: ignore[arg-type]
+        if difference := compare(columns, expected, got):
+            found[f"alerts.{name}"] = difference
     return found
 
 
