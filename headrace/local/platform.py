@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psutil
 
 from headrace.errors import HeadraceError, Problem
-from headrace.local import graph, install, ports, provision, secrets, supervise
+from headrace.local import archive, graph, install, ports, provision, secrets, supervise
 from headrace.local.progress import say, step
 from headrace.local.server import Server
 from headrace.local.servers import chosen, kept, servers
@@ -151,7 +151,13 @@ def _stop(project: Project, stopping: list[Server]) -> None:
         by_need = [s.name for s in stopping if server.name in s.needs]
         return tuple(by_need + (["connect"] if server.name.startswith("source-") else []))
 
-    graph.run([graph.Step(s.name, lambda s=s: supervise.stop(project, s.name), users(s)) for s in stopping])
+    def stop(server: Server) -> None:
+        supervise.stop(project, server.name)
+        if server.archive:
+            status = supervise.states(project)[server.name]["exitstatus"]
+            archive.take(server.archive, supervise.made_archive(project, server), status)
+
+    graph.run([graph.Step(s.name, lambda s=s: stop(s), users(s)) for s in stopping])
 
 
 def _start(project: Project, server: Server) -> None:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from typing import Any
 
 import psutil
 
 from headrace.errors import HeadraceError, Problem
+from headrace.local.progress import say
 from headrace.local.server import Server
 
 HOST = "127.0.0.1"
+PASSING = 75.0  # seconds; Linux keeps the port of an ended connection for 60
 SPAN = 40  # how many ports a project takes from `local.ports` on (see PORTS)
 
 
 def check(servers: list[Server]) -> None:
-    """Raises HeadraceError with one problem per port of these servers that somebody else holds."""
-    problems = []
-    for server in servers:
-        for name, port in server.ports.items():
-            if not free(port):
-                hint = f"stop it, or choose other ports in headrace.yml:   local: {{ports: {suggestion()}}}"
-                problems.append(
-                    Problem(f"{server.name} needs port {port} ({name}), which {holder(port)} holds", hint=hint)
-                )
-    if problems:
-        raise HeadraceError(*problems)
+    """Raises HeadraceError with one problem per port of these servers that somebody else holds.
+
+    A port on which only an outgoing connection sits, or sat a moment ago, is waited for: it ends by itself.
+    """
+    needed = [(server, name, port) for server in servers for name, port in server.ports.items()]
+    until, said = time.monotonic() + PASSING, False
+    while taken := [entry for entry in needed if not free(entry[2])]:
+        if any(listened(port) for _, _, port in taken) or time.monotonic() > until:
+            break
+        if not said:
+            say(f"waiting for connections on {', '.join(str(port) for _, _, port in taken)} to end")
+            said = True
+        time.sleep(0.5)
+    if taken:
+        hint = f"stop it, or choose other ports in headrace.yml:   local: {{ports: {suggestion()}}}"
+        said_of = [
+            (f"{server.name} needs port {port} ({name}), which {holder(port)} holds") for server, name, port in taken
+        ]
+        raise HeadraceError(*(Problem(message, hint=hint) for message in said_of))
 
 
 def free(port: int) -> bool:
@@ -48,12 +59,17 @@ def owner(port: int) -> int | None:
     return next((c.pid for c in _connections() if c.laddr.port == port and c.status == psutil.CONN_LISTEN), None)
 
 
+def listened(port: int) -> bool:
+    """Whether somebody listens on the port, be it a process that we may not see."""
+    return any(c.laddr.port == port and c.status == psutil.CONN_LISTEN for c in _connections())
+
+
 def holder(port: int) -> str:
     """Who has the port, in words."""
     found = sorted((c for c in _connections() if c.laddr.port == port), key=lambda c: c.status != psutil.CONN_LISTEN)
     pid = next((c.pid for c in found if c.pid), None)
     if pid is None:
-        return "a process of another user"
+        return "a process that we may not see"
     try:
         command = " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:

@@ -88,7 +88,7 @@ def _connectors(project: Project) -> None:
             states = connectors.ensure(project)
         for state in states or []:
             if state.get("error"):
-                say(f"  source {state['source']}: {state['error']}\n  hint: headrace logs connect")
+                say(f"  source {state['source']} does not flow:\n{state['error']}")
 
 
 def _first_rows(project: Project) -> None:

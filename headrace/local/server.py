@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+TOKEN = "@class-archive@"  # stands in a command or environment where the JVM's option belongs, see archive.py
+QUIET = "-Xlog:cds=off"  # else a JVM lists every class that it leaves out of its archive
 NICE = 10  # Spark, Airflow and the demo: the alert path (bus, Connect, Flink, landing, PostgreSQL) never waits for them
 
 
@@ -36,8 +38,9 @@ class Server:
     address: str = ""
     patience: float = 240.0  # seconds until it must answer
     stop_signal: str = "TERM"
-    stop_patience: int = 20  # seconds until it is killed
+    stop_patience: int = 45  # seconds until it is killed; a JVM may have its archive to write
     stop_group: bool = True  # whether the stop signal goes to its children too
+    archive: Path | None = None  # of a JVM's classes, see headrace/local/archive.py
     kept: bool = False  # a command of the user's, not a part of the platform
     prepare: Callable[[], None] = nothing
     provision: Callable[[], None] = nothing
@@ -53,7 +56,7 @@ def as_nobody(*command: str) -> tuple[str, ...]:
     return ("unshare", "-U", "--map-user=65534", "--map-group=65534", *command)
 
 
-def java(*arguments: str, heap: int, start: int = 64, path: str = "") -> tuple[str, ...]:
+def java(*arguments: str, heap: int, start: int = 64, path: str = "", archive: bool = False) -> tuple[str, ...]:
     """A JVM with a heap of at most `heap` MB, in UTC, that exits rather than limps on when memory is out."""
     options = (
         "-server",
@@ -63,7 +66,7 @@ def java(*arguments: str, heap: int, start: int = 64, path: str = "") -> tuple[s
         "-Duser.timezone=UTC",
         "-Djava.awt.headless=true",
     )
-    return ("java", *options, *(("-cp", path) if path else ()), *arguments)
+    return ("java", *((TOKEN, QUIET) if archive else ()), *options, *(("-cp", path) if path else ()), *arguments)
 
 
 def properties(values: dict[str, object]) -> str:

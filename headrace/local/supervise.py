@@ -17,9 +17,10 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from headrace.errors import HeadraceError
+from headrace.local import archive
 from headrace.local.install import environment
 from headrace.local.secrets import write_private
-from headrace.local.server import Server
+from headrace.local.server import TOKEN, Server
 from headrace.project import Project
 
 _LONGEST_SOCKET = 90  # the system allows 107 characters; supervisor first makes a longer name beside it
@@ -229,7 +230,7 @@ def _configuration(project: Project, servers: list[Server]) -> str:
 def _program(project: Project, server: Server) -> list[str]:
     for path, content in server.files.items():
         write_private(path, content)
-    starter = _script(server)
+    starter = _script(project, server)
     write_private(script(project, server), starter)
     made_from = hashlib.sha256((starter + "".join(server.files.values())).encode()).hexdigest()[:12]
     return [
@@ -252,10 +253,25 @@ def _program(project: Project, server: Server) -> list[str]:
     ]
 
 
-def _script(server: Server) -> str:
+def made_archive(project: Project, server: Server) -> Path:
+    """Where a server's JVM writes its class archive while it ends."""
+    return project.state / "run" / f"{server.name}.jsa"
+
+
+def _word(word: str) -> str:
+    """A word for the shell, with the JVM's archive option in the place of its token."""
+    if TOKEN not in word:
+        return shlex.quote(word)
+    escaped = "".join(f"\\{c}" if c in '"\\$`' else c for c in word)
+    return '"' + escaped.replace(TOKEN, "$class_archive") + '"'
+
+
+def _script(project: Project, server: Server) -> str:
     lines = ["#!/bin/sh", "set -e"]
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(server.environment.items())]
+    if server.archive:
+        lines += archive.shell(server.archive, made_archive(project, server))
+    lines += [f"export {name}={_word(value)}" for name, value in sorted(server.environment.items())]
     if server.folder:
         lines += [f"mkdir -p {shlex.quote(str(server.folder))}", f"cd {shlex.quote(str(server.folder))}"]
     nice = ("nice", "-n", str(server.nice)) if server.nice else ()
-    return "\n".join([*lines, "exec " + shlex.join([*nice, *server.command])]) + "\n"
+    return "\n".join([*lines, "exec " + " ".join(map(_word, [*nice, *server.command]))]) + "\n"

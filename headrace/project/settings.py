@@ -12,12 +12,13 @@ from headrace.errors import HeadraceError, Problem, did_you_mean
 from headrace.project.located import Located, read
 
 
+# Below 32768, from where on Linux hands out ports to outgoing connections: one of those could sit on ours.
 class LocalSettings(BaseModel):
     """What `headrace up` starts on this machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     ports: int = Field(
-        42000, ge=1024, le=65000, strict=True, description="first of the ports the embedded servers take"
+        22000, ge=1024, le=65000, strict=True, description="first of the ports the embedded servers take"
     )
 
 
@@ -128,7 +129,7 @@ def _problem(doc: Located, keys: Sequence[int | str], kind: str, message: str) -
     if kind == "missing":
         return Problem(f"the setting {name!r} is missing", place, "name: my-project" if name == "name" else "")
     if kind == "model_type":
-        hint = {"local": "local: {ports: 42000}"}.get(
+        hint = {"local": "local: {ports: 22000}"}.get(
             name, "flink: {rest: http://host:8081, gateway: http://host:8083}"
         )
         return Problem(f"the setting {name!r} must be a mapping", place, hint)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from headrace.local import probe
+from headrace.local import archive, probe
 from headrace.local.install import JARS
 from headrace.local.server import Server, java, properties
 from headrace.project import Project
+
+MAIN = "org.apache.kafka.connect.cli.ConnectDistributed"
 
 
 def server(project: Project) -> Server:
@@ -42,16 +44,14 @@ def server(project: Project) -> Server:
     return Server(
         name="connect",
         part="connect",
-        command=java(
-            "org.apache.kafka.connect.cli.ConnectDistributed", str(config), heap=640, start=128, path=f"{JARS}/kafka/*"
-        ),
+        command=java(MAIN, str(config), heap=640, start=128, path=f"{JARS}/kafka/*", archive=True),
         files={config: properties(values)},
         environment=_secrets(project),
         ports={"connect": a.port("connect")},
         needs=("bus",),
         address=a.connect,
         memory="0.7 GB",
-        stop_patience=30,
+        archive=archive.path("connect", [JARS / "kafka", JARS / "connect"]),
         ready=lambda: _ready(a.connect),
     )
 

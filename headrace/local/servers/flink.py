@@ -7,12 +7,14 @@ from typing import Any
 
 import yaml
 
-from headrace.local import probe
+from headrace.local import archive, probe
 from headrace.local.install import JARS, environment
-from headrace.local.server import Server
+from headrace.local.server import QUIET, TOKEN, Server
 from headrace.project import Project
 
 HOME = JARS / "flink-home"
+# For JVMs that run each query's code once: the optimising compiler would only cost time and memory.
+_LIGHT = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 _METRICS = "metrics.internal.query-service.port"
 SLOTS = 16  # one job of parallelism 1 takes one
 
@@ -44,6 +46,7 @@ def servers(project: Project) -> list[Server]:
         "FLINK_CONF_DIR": str(folder),
         "FLINK_LOG_DIR": str(project.state / "logs"),
         "FLINK_PID_DIR": str(folder / "pids"),
+        "JVM_ARGS": f"{TOKEN} {QUIET}",
         "HOSTNAME": "localhost",
     }
     gateway = a.port("flink-gateway")
@@ -68,7 +71,8 @@ def servers(project: Project) -> list[Server]:
             ),
             ports=ports,
             address=a.flink_rest,
-            memory="0.8 GB",
+            memory="0.6 GB",
+            archive=archive.path("flink-jobmanager", [HOME]),
             ready=lambda: probe.http(f"{a.flink_rest}/overview"),
             **shared,
         ),
@@ -83,6 +87,7 @@ def servers(project: Project) -> list[Server]:
             ports=task_ports,
             address=f"{SLOTS} slots",
             memory="1.7 GB",
+            archive=archive.path("flink-taskmanager", [HOME]),
             ready=lambda: probe.task_manager(a.flink_rest),
             **shared,
         ),
@@ -95,7 +100,8 @@ def servers(project: Project) -> list[Server]:
             ),
             ports={"flink-gateway": gateway},
             address=a.flink_gateway,
-            memory="0.6 GB",
+            memory="0.4 GB",
+            archive=archive.path("flink-gateway", [HOME]),
             ready=lambda: probe.http(f"{a.flink_gateway}/v1/info"),
             **shared,
         ),
@@ -123,8 +129,8 @@ def _config(project: Project) -> str:
     rights = shipped["env"]["java"]["opts"]["all"]  # the --add-opens that this version of Flink needs
     values = {
         "env.java.opts.all": f"{rights} -Duser.timezone=UTC -XX:+ExitOnOutOfMemoryError",
-        "env.java.opts.jobmanager": "-XX:+UseSerialGC",
-        "env.java.opts.sql-gateway": "-Xms64m -Xmx512m -XX:+UseSerialGC -XX:MaxMetaspaceSize=256m",
+        "env.java.opts.jobmanager": _LIGHT,
+        "env.java.opts.sql-gateway": f"-Xms64m -Xmx512m -XX:MaxMetaspaceSize=256m {_LIGHT}",
         "jobmanager.bind-host": "127.0.0.1",
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.rpc.port": a.port("flink-rpc"),

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 from headrace.errors import HeadraceError
-from headrace.local import probe
+from headrace.local import archive, probe
 from headrace.local.install import JARS
 from headrace.local.server import Server, java, properties
 from headrace.project import Project
@@ -53,20 +53,16 @@ def server(project: Project) -> Server:
     return Server(
         name="bus",
         part="bus",
-        command=java("kafka.Kafka", str(config), heap=512, start=160, path=PATH),
+        command=java("kafka.Kafka", str(config), heap=512, start=160, path=PATH, archive=True),
         files={config: properties(values)},
-        environment=_logging(project),
+        environment={"LOG_DIR": str(project.state / "logs")},
         ports={"bus": a.port("bus"), "bus-controller": a.port("bus-controller")},
         address=bus,
         memory="0.5 GB",
-        stop_patience=40,
+        archive=archive.path("bus", [JARS / "kafka"]),
         prepare=lambda: _format(data, config),
         ready=lambda: probe.bus(bus),
     )
-
-
-def _logging(project: Project) -> dict[str, str]:
-    return {"LOG_DIR": str(project.state / "logs")}
 
 
 def _format(data: Path, config: Path) -> None:
@@ -75,7 +71,8 @@ def _format(data: Path, config: Path) -> None:
     shutil.rmtree(data, ignore_errors=True)
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     cluster = cluster if not cluster.startswith("-") else f"h{cluster[1:]}"
-    command = java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config), heap=256, path=PATH)
+    tool = ("-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool")
+    command = java(*tool, "format", "-t", cluster, "-c", str(config), heap=256, path=PATH)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"TZ": "UTC"})
     if done.returncode:
         raise HeadraceError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from headrace.local import probe
+from headrace.local import archive, probe
 from headrace.local.install import JARS, environment
-from headrace.local.server import NICE, Server
+from headrace.local.server import NICE, QUIET, TOKEN, Server
 from headrace.project import Project
 
 HEAP = "1536m"
@@ -21,7 +21,7 @@ def server(project: Project) -> Server:
     conf = {
         "spark.driver.memory": HEAP,
         "spark.driver.extraClassPath": jars,
-        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+ExitOnOutOfMemoryError",
+        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -XX:+ExitOnOutOfMemoryError {TOKEN} {QUIET}",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.port": a.port("spark-driver"),
@@ -69,6 +69,7 @@ def server(project: Project) -> Server:
         nice=NICE,
         address=a.spark,
         memory="2 GB",
+        archive=archive.path("spark", [home / "jars", JARS / "spark"]),
         patience=600,
         ready=lambda: probe.spark(a.spark),
     )
