@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headrace.errors import HeadraceError, did_you_mean
 from headrace.local.server import Server
-from headrace.local.servers import airflow, connect, flink, kafka, kept, mariadb, postgres, spark, workers
+from headrace.local.servers import airflow, connect, flink, kafka, kept, mariadb, postgres, spark, superset, workers
 from headrace.project import Project
 
 SOURCES = {"postgresql": postgres.source, "mariadb": mariadb.source}
@@ -22,6 +22,7 @@ def servers(project: Project) -> list[Server]:
     found += [] if settings.spark else [spark.server(project)]
     found += [workers.landing(project), workers.pulse(project)]
     found += airflow.servers(project)
+    found += superset.servers(project)
     found += kept.servers(project)
     return found
 

@@ -7,6 +7,7 @@ import shlex
 
 from headrace.local.secrets import write_private
 from headrace.local.server import NICE, Server, nothing
+from headrace.local.servers import superset
 from headrace.project import Project
 
 
@@ -16,7 +17,8 @@ def keep(project: Project, commands: dict[str, str]) -> None:
 
 
 def forget(project: Project) -> None:
-    """No command is kept any more."""
+    """No command is kept any more, and no dashboards."""
+    superset.forget(project)
     (project.state / "run" / "kept.json").unlink(missing_ok=True)
 
 
