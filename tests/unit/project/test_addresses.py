@@ -49,7 +49,7 @@ def test_a_source_on_the_server_of_another(folder, monkeypatch):
         "kind: jdbc\nconnection: {source: site, database: other}\ntables: {clicks: {watermark: happened_at}}\n",
     )
     project = load(folder.root)
-    assert project.addresses.source(project.source("web")) == "postgresql://headrace:p@127.0.0.1:42020/other"
+    assert project.addresses.source(project.source("web")) == "postgresql://headrace:p@127.0.0.1:22020/other"
 
 
 def test_secrets_come_from_the_environment_then_from_the_file(folder, monkeypatch):
