@@ -49,7 +49,7 @@ class Announcer:
         self._look_at = self._ask_at = 0.0
 
     def beat(self) -> None:
-        """Announces what is due. Raises whatever a part that is away raises; the next beat tries again."""
+        """Announces what is due. Raises when lake or PostgreSQL is away; whatever is away, a later beat tries again."""
         moment, at = time.monotonic(), now()
         rested = {n: v for n, v in self.views.items() if at - self._last(n) >= APART}
         if not rested or moment < self._ask_at:
@@ -61,7 +61,7 @@ class Announcer:
         if found:
             self._ask_at = moment + ASK
             self._look_at = 0.0  # what is due and stays unannounced is looked at again, not only when more is landed
-            self._announce(found, at)
+            self.parts.attempt("Airflow", lambda: self._announce(found, at))
 
     def _announce(self, found: dict[str, Due], at: datetime) -> None:
         since = min([at - APART, *(self._announced[n].at for n in found if n in self._announced)])

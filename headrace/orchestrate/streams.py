@@ -31,13 +31,13 @@ class Streams:
         self._started: dict[tuple[str, str], float] = {}
 
     def beat(self) -> None:
-        """One look. Raises HeadraceError while Flink or Airflow is away."""
-        if not self.jobs:
-            return
-        reasons = self._reasons()
-        wanted = {name: why for name, why in reasons.items() if self._rested(name, why)}
-        if not wanted:
-            return
+        """One look. Raises HeadraceError while Flink is away; while Airflow is, a later beat starts what is missing."""
+        if self.jobs:
+            wanted = {name: why for name, why in self._reasons().items() if self._rested(name, why)}
+            if wanted:
+                self.parts.attempt("Airflow", lambda: self._start(wanted))
+
+    def _start(self, wanted: dict[str, str]) -> None:
         active = self.airflow.active(names.stream_dag(name) for name in wanted)
         for name, why in wanted.items():
             dag = names.stream_dag(name)

@@ -25,6 +25,7 @@ class World:
         self.announced: list[int] = []
         self.away = False
         self.asked = 0
+        self.log: list[str] = []
 
     def now(self) -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
@@ -65,7 +66,7 @@ def world(monkeypatch) -> World:
 
 @pytest.fixture
 def announcer(clinic, world) -> Announcer:
-    announcer = Announcer(clinic(), Parts(lambda text: None))
+    announcer = Announcer(clinic(), Parts(world.log.append))
     world.versions = {name: view.version for name, view in announcer.views.items()}
     announcer.airflow = announcer.lake = world
     return announcer
@@ -126,14 +127,14 @@ def test_a_lost_announcement_is_repeated(announcer, world):
     assert after(announcer, world, 90) == [1]
 
 
-def test_airflow_away_then_back(announcer, world):
+def test_airflow_away_then_back_is_announced_and_logged_once(announcer, world):
     world.data["visits"] = {0: 2}
     world.away = True
-    with pytest.raises(OSError):
-        announcer.beat()
-    world.seconds += 20
+    assert after(announcer, world, 300) == []
+    assert world.log == ["Airflow: away"]
     world.away = False
     assert after(announcer, world, 20) == [1]
+    assert world.log[1:] == ["visits_per_bed is due: visits +1", "Airflow: works again"]
 
 
 def test_a_view_without_a_dag_yet_is_announced_when_it_has_one(announcer, world):
