@@ -274,4 +274,3 @@ class _recording:
 
 def _job(project: Project, job: Job | str) -> Job:
     return project.job(job, "stream") if isinstance(job, str) else job
-

@@ -61,7 +61,9 @@ def test_repeats_are_looked_for_only_where_the_contract_names_an_event_id(clinic
 
 def test_a_column_called_like_one_of_ours_gives_way(clinic: Project) -> None:
     contract = clinic.table("calls").contract
-    object.__setattr__(contract, "columns", (*contract.columns, Column("op", "string"), Column("event_time", "timestamp")))
+    object.__setattr__(
+        contract, "columns", (*contract.columns, Column("op", "string"), Column("event_time", "timestamp"))
+    )
     view = flink.changes_view(contract, bare=True)
     assert view.count("AS `op`") == 1
     assert view.count("AS `event_time`") == 1

@@ -49,7 +49,10 @@ def test_of_a_syntax_error_only_the_first_line_is_shown(job: Job) -> None:
 
 
 def test_a_cause_without_a_place_stands_at_the_first_line(job: Job) -> None:
-    trace = HEAD + "Caused by: org.apache.flink.table.api.TableException: Sort on a non-time-attribute field is not supported.\n"
+    trace = (
+        HEAD
+        + "Caused by: org.apache.flink.table.api.TableException: Sort on a non-time-attribute field is not supported.\n"
+    )
     found = mistakes.problem(trace + TAIL, job, set(), shift=1)
     assert found.message == "Sort on a non-time-attribute field is not supported"
     assert found.place.line == 1  # type: ignore[union-attr]

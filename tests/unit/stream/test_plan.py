@@ -38,7 +38,9 @@ def test_a_query_that_changes_rows_of_another_key_is_refused(make_job: Callable[
     plan.check_key(job, SUMS.format("fee", 1))
 
 
-def test_the_code_version_follows_the_text_and_the_contract_not_the_address(make_job: Callable[..., Job], clinic: Project) -> None:
+def test_the_code_version_follows_the_text_and_the_contract_not_the_address(
+    make_job: Callable[..., Job], clinic: Project
+) -> None:
     job = make_job(TEXT)
     before = plan.code_version(clinic, job)
     (clinic.root / "headrace.yml").write_text("name: clinic\nbus: other:9092\n")
@@ -54,7 +56,9 @@ def test_an_input_named_twice_is_declared_once(make_job: Callable[..., Job], cli
     assert len(plan.input_statements(clinic, job)) == 2
 
 
-def test_checkpoints_lie_in_the_projects_state_unless_the_cluster_is_not_ours(make_job: Callable[..., Job], clinic: Project) -> None:
+def test_checkpoints_lie_in_the_projects_state_unless_the_cluster_is_not_ours(
+    make_job: Callable[..., Job], clinic: Project
+) -> None:
     job = make_job(TEXT)
     assert plan.options(clinic, job)["execution.checkpointing.dir"].endswith("/.headrace/flink/checkpoints/dear_visit")
     (clinic.root / "headrace.yml").write_text("name: clinic\nflink: {rest: http://f:8081, gateway: http://f:8083}\n")

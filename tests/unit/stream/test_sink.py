@@ -66,6 +66,8 @@ def test_a_key_that_the_result_lacks_is_named_at_the_header(make_job: Callable[.
         (("gap", "INTERVAL SECOND(3) NOT NULL"), "column 'gap' is of type INTERVAL"),
     ],
 )
-def test_a_column_that_can_not_be_stored_is_named(make_job: Callable[..., Job], column: tuple[str, str], says: str) -> None:
+def test_a_column_that_can_not_be_stored_is_named(
+    make_job: Callable[..., Job], column: tuple[str, str], says: str
+) -> None:
     with pytest.raises(HeadraceError, match=says.replace("$", r"\$")):
         sink_of(make_job(TEXT), [("id", "BIGINT"), column])
