@@ -2,8 +2,9 @@
 
     python docker/superset/provision.py FOLDER
 
-Runs in the dashboards environment with the variables of superset_config.py and HEADRACE_SUPERSET_PASSWORD, any number of
-times: a file that changed replaces what was imported from it before (found by uuid), edits made in the browser included.
+Runs in the dashboards environment with the variables of superset_config.py and HEADRACE_SUPERSET_PASSWORD, any number
+of times: a file that changed replaces what was imported from it before (found by uuid), and with it what was edited in
+the browser. A file that is gone leaves its import behind.
 FOLDER is in Superset's export format: metadata.yaml (type: assets), databases/, datasets/, charts/, dashboards/.
 """
 

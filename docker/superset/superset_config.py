@@ -35,7 +35,7 @@ TALISMAN_CONFIG = {**TALISMAN_CONFIG, "content_security_policy": _own}
 # PUBLIC_ROLE_LIKE stays unset: nobody sees a dashboard without signing in.
 
 
-def DB_CONNECTION_MUTATOR(uri, params, username, security_manager, source):  # noqa: N802  Superset's name
+def DB_CONNECTION_MUTATOR(uri, params, username, security_manager, source):
     """Puts the reader's address where a database file says host `serving`: its password is in no file and no table."""
     if uri.host == "serving":
         from sqlalchemy.engine import make_url

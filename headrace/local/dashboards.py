@@ -9,7 +9,7 @@ from typing import Any
 from headrace.errors import HeadraceError
 from headrace.local import platform, secrets
 from headrace.local.install import environment
-from headrace.local.progress import say, step
+from headrace.local.progress import say
 from headrace.local.servers import superset
 from headrace.project import Project, find_root, load
 
@@ -22,14 +22,11 @@ def start(project: Project) -> None:
     _require(project)
     secrets.ensure(project)
     missing = _missing_views(project)
-    with step("dashboards are made from their files"):
-        superset.provision(project)
+    superset.provision(project)
     superset.ask(project)
     platform.up(project, only={"superset"})
     if missing:
-        say(
-            f"not published yet: {', '.join(missing)}. Charts that read them show an error until then; see headrace status"
-        )
+        say(f"not there yet: {', '.join(missing)}. Charts that read them show an error until then.")
 
 
 def show(project: Project) -> None:
@@ -55,7 +52,7 @@ def _missing_views(project: Project) -> list[str]:
     """Tables of the dashboards that the reader doesn't see; raises HeadraceError when nobody answers it."""
     import psycopg
 
-    tables = [f"{d['schema']}.{d['table_name']}" for _, d in _files(project, "datasets") if not d.get("sql")]
+    tables = sorted({table for _, data in _files(project, "datasets") for table in _tables(data)})
     try:
         with psycopg.connect(project.addresses.serving("reader"), connect_timeout=5) as connection:
             there = {row[0] for row in connection.execute(_SEEN, (tables,))}
@@ -65,6 +62,16 @@ def _missing_views(project: Project) -> list[str]:
             "the dashboards read the serving database, which does not answer", hint=f"make run   starts it\n({said})"
         ) from None
     return [table for table in tables if table not in there]
+
+
+def _tables(dataset: dict[str, Any]) -> set[str]:
+    """The tables with a schema that a dataset reads: its own, or those its SQL names."""
+    if not dataset.get("sql"):
+        return {f"{dataset['schema']}.{dataset['table_name']}"}
+    from sqlglot import exp, parse_one
+
+    named = parse_one(dataset["sql"], read="postgres").find_all(exp.Table)
+    return {f"{table.db}.{table.name}" for table in named if table.db}
 
 
 _SEEN = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname || '.' || tablename = ANY(%s)"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from headrace.errors import HeadraceError
 from headrace.local.install import ROOT, environment
+from headrace.local.progress import step
 from headrace.local.secrets import write_private
 from headrace.local.server import NICE, Server
 from headrace.project import Project
@@ -93,6 +94,13 @@ def provision(project: Project) -> bool:
     stamp = home(project) / ".made-from"
     if stamp.exists() and stamp.read_text() == made_from:
         return False
+    with step("dashboards are made from their files"):
+        _provision(project)
+    write_private(stamp, made_from)
+    return True
+
+
+def _provision(project: Project) -> None:
     home(project).mkdir(parents=True, exist_ok=True)
     python = str(environment("dashboards") / "bin" / "python")
     done = subprocess.run(
@@ -107,8 +115,6 @@ def provision(project: Project) -> bool:
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()[-8:]
         raise HeadraceError("Superset can't be set up from its files", hint="\n".join(said))
-    write_private(stamp, made_from)
-    return True
 
 
 def _asked(project: Project) -> Path:
