@@ -174,7 +174,7 @@ def _addresses(on: Project, name: str) -> dict[str, object]:
     from headrace.local import supervise
 
     a = on.addresses
-    running = {n for n, info in supervise.states(on).items() if info["statename"] == "RUNNING"}
+    running = {n for n, info in supervise.states(on).items() if info["statename"] in supervise.RUNNING}
     values: dict[str, object] = {}
     if "bus" in running:
         values["bus"] = a.bus
