@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
@@ -16,7 +15,7 @@ from headrace.stream import offsets, plan, record, state, tables
 from headrace.stream.flink_rest import Flink
 from headrace.stream.prepared import Prepared, prepared
 from headrace.stream.record import Record
-from headrace.stream.sink import sink_of
+from headrace.stream.sink import jdbc, sink_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -99,7 +98,7 @@ class _Ensure:
         with self._checked() as ready:
             sink = sink_of(self.job, ready.columns)
             tables.check_names(self.connection, self.job, sink)
-            ready.sinks(sink.statements(self.project.addresses.bus, *self._serving()))
+            ready.sinks(sink.statements(self.project.addresses.bus, *jdbc(self.project.addresses.serving())))
             changed = bool(self.record.code_version) and self.record.code_version != version
             shape = self.record.shape
             if changed or not shape:  # else it was examined when it first ran; planning is most of a start's time
@@ -239,15 +238,6 @@ class _Ensure:
             "note": "; ".join(self.notes),
             "error": r.error,
         }
-
-    def _serving(self) -> tuple[str, str, str]:
-        parts = urlsplit(self.project.addresses.serving())
-        query = f"?{parts.query}" if parts.query else ""
-        return (
-            f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}{query}",
-            parts.username or "",
-            parts.password or "",
-        )
 
 
 class _recording:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from headrace.errors import HeadraceError, Place, did_you_mean
 from headrace.project import Job
@@ -176,6 +177,14 @@ def sink_of(job: Job, described: list[tuple[str, str]]) -> Sink:
                 hint="CAST it to a type that PostgreSQL has",
             )
     return Sink(job.name, job.topic, columns, job.key, job.options.get("severity", "info"))
+
+
+def jdbc(address: str) -> tuple[str, str, str]:
+    """A postgresql:// address as Java wants it: JDBC address, user, password."""
+    parts = urlsplit(address)
+    query = f"?{parts.query}" if parts.query else ""
+    java = f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}{query}"
+    return java, unquote(parts.username or ""), unquote(parts.password or "")
 
 
 def quoted(identifier: str) -> str:

@@ -1,4 +1,4 @@
-"""The example company's contracts and stream jobs on a bus, a Flink and a PostgreSQL of this folder's own: tests kill them."""
+"""The example's contracts and stream jobs on a bus, a Flink and a PostgreSQL of this folder's own: tests kill them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,9 +123,9 @@ class Company:
 @pytest.fixture(scope="session")
 def company(
     make_project: Callable[..., Project], platform: Callable[..., Project], until: Callable[..., Any]
-) -> Iterator[Company]:
+) -> Company:
     files = {}
     for pattern in ("schemas/*.yaml", "lake/sources/*.yml", "jobs/stream/*"):
         files |= {str(p.relative_to(EXAMPLE)): p.read_text() for p in EXAMPLE.glob(pattern) if p.is_file()}
     project = platform(make_project(files), only={"bus", "flink", "postgres"})
-    yield Company(project, until)
+    return Company(project, until)

@@ -1,7 +1,8 @@
-"""Nothing is lost and nothing counts twice when a server is killed or a job is stopped. Counts live in Flink's state."""
+"""Nothing is lost, nothing counts twice when a server is killed or a job stopped. Counts live in Flink's state."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -31,9 +32,11 @@ def counted(company):
 class Services(threading.Thread):
     """Payments of one account, 50 a second, until told to stop."""
 
-    def __init__(self, company, account: int) -> None:
+    accounts = itertools.count(int(time.time()))
+
+    def __init__(self, company) -> None:
         super().__init__()
-        self.company, self.account, self.sent, self.enough = company, account, 0, threading.Event()
+        self.company, self.account, self.sent, self.enough = company, next(self.accounts), 0, threading.Event()
 
     def __enter__(self):
         self.start()
@@ -60,21 +63,21 @@ def add_up(company, until, services) -> None:
     until(lambda: company.rows(alerts) == [(services.sent,)], LONG, f"{services.sent} alerts")
     until(
         lambda: company.rows(counts) == [(services.sent, services.sent)],
-        60,
+        LONG,
         f"{services.sent} in {company.rows(counts)}",
     )
 
 
-def reached(company, until, account: int, many: int) -> None:
-    query = f"SELECT count(*) FROM alerts.large_failed_payment WHERE account_id = {account}"
-    until(lambda: company.rows(query)[0][0] >= many, LONG, f"{many} alerts of account {account}")
+def reached(company, until, services, many: int) -> None:
+    query = f"SELECT count(*) FROM alerts.large_failed_payment WHERE account_id = {services.account}"
+    until(lambda: company.rows(query)[0][0] >= many, LONG, f"{many} alerts")
 
 
 def test_a_killed_task_manager(company, counted, until):
-    with Services(company, 301) as services:
-        reached(company, until, 301, 100)
+    with Services(company) as services:
+        reached(company, until, services, 100)
         company.kill("flink-taskmanager")
-        reached(company, until, 301, services.sent + 50)
+        reached(company, until, services, services.sent + 50)
     add_up(company, until, services)
     restarts = {r["job"]: r["restarts"] for r in list_jobs(company.project)}
     assert restarts["payment_counts"] > 0
@@ -82,8 +85,8 @@ def test_a_killed_task_manager(company, counted, until):
 
 def test_a_killed_job_manager_forgets_its_jobs_and_ensure_restores_them(company, counted, until):
     names = ("payment_counts", "large_failed_payment")
-    with Services(company, 302) as services:
-        reached(company, until, 302, 100)
+    with Services(company) as services:
+        reached(company, until, services, 100)
         company.kill("flink-jobmanager")
         lost = lambda: all(r["state"] == "LOST" for r in list_jobs(company.project))  # noqa: E731
         until(lost, LONG, "status says that the jobs are lost")
@@ -91,7 +94,7 @@ def test_a_killed_job_manager_forgets_its_jobs_and_ensure_restores_them(company,
             done = until(lambda n=name: _restored(company, n), LONG, f"{name} is restored")
             assert done["action"] == "restored"
             assert "/chk-" in done["from"]
-        reached(company, until, 302, services.sent + 50)
+        reached(company, until, services, services.sent + 50)
     add_up(company, until, services)
 
 
@@ -101,8 +104,8 @@ def _restored(company, name):
 
 
 def test_stopped_with_an_open_window_and_started_again(company, counted, until):
-    with Services(company, 303) as services:
-        reached(company, until, 303, 60)
+    with Services(company) as services:
+        reached(company, until, services, 60)
         for name in ("payment_counts", "large_failed_payment"):
             assert stream.stop(company.project, name)["action"] == "stopped"
         states = {r["job"]: r["state"] for r in list_jobs(company.project)}
@@ -115,10 +118,10 @@ def test_stopped_with_an_open_window_and_started_again(company, counted, until):
 
 
 def test_a_killed_postgresql(company, counted, until):
-    with Services(company, 304) as services:
-        reached(company, until, 304, 60)
+    with Services(company) as services:
+        reached(company, until, services, 60)
         company.kill("postgres")
-        reached(company, until, 304, services.sent + 50)
+        reached(company, until, services, services.sent + 50)
     add_up(company, until, services)
 
 

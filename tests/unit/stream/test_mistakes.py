@@ -23,8 +23,8 @@ UNKNOWN = (
     "Caused by: org.apache.calcite.sql.validate.SqlValidatorException: Column 'fees' not found in any table\n"
 )
 SYNTAX = (
-    'Caused by: org.apache.flink.table.api.SqlParserException: SQL parse failed. Encountered "visits_changes" at line 5, '
-    'column 6.\nWas expecting one of:\n    <EOF> \n    "EXCEPT" ...\n\t... 7 more\n'
+    "Caused by: org.apache.flink.table.api.SqlParserException: SQL parse failed. "
+    'Encountered "visits_changes" at line 5, column 6.\nWas expecting one of:\n    <EOF> \n    "EXCEPT" ...\n\t... 7 more\n'
 )
 TEXT = "-- key: id\nSELECT id,\n  fees\nFORM visits_changes\n"
 
@@ -38,7 +38,8 @@ def test_a_wrong_column_is_shown_at_its_line_with_what_was_probably_meant(job: J
     job.path.write_text(TEXT)
     found = mistakes.problem(HEAD + UNKNOWN + TAIL, _with(job, TEXT), {"id", "fee"}, shift=1)
     assert found.render(job.path.parent) == (
-        "dear_visit.sql:3\n    3 |   fees\n          ^\n  Column 'fees' not found in any table\n  hint: did you mean 'fee'?"
+        "dear_visit.sql:3\n    3 |   fees\n          ^\n"
+        "  Column 'fees' not found in any table\n  hint: did you mean 'fee'?"
     )
 
 

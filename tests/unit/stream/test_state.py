@@ -25,7 +25,7 @@ def _complete(folder: Path, at: float) -> Path:
 
 def test_the_newest_complete_checkpoint_or_savepoint_comes_first(clinic: Project, job: Job) -> None:
     checkpoints, savepoints = plan.checkpoints(clinic, job), plan.savepoints(clinic, job)
-    assert checkpoints and savepoints  # noqa: PT018
+    assert checkpoints and savepoints
     old = _complete(checkpoints / "aa" / "chk-7", 100)
     new = _complete(checkpoints / "bb" / "chk-3", 300)
     (checkpoints / "bb" / "chk-4").mkdir()  # was being written when Flink was killed
@@ -49,7 +49,7 @@ def test_checkpoints_of_earlier_runs_go_when_the_running_one_has_its_own(clinic:
 
 def test_the_newest_three_savepoints_stay_and_the_remembered_one(clinic: Project, job: Job) -> None:
     folder, checkpoints = plan.savepoints(clinic, job), plan.checkpoints(clinic, job)
-    assert folder and checkpoints  # noqa: PT018
+    assert folder and checkpoints
     checkpoints.mkdir(parents=True)
     made = [_complete(folder / f"savepoint-{n}", 100 + n) for n in range(6)]
     state.prune(clinic, job, "new", made[0].as_uri())
