@@ -138,7 +138,8 @@ def _call(
         except httpx.HTTPError as error:
             message = f"Kafka Connect at {client.base_url} does not answer: {error or type(error).__name__}"
             raise HeadraceError(message, hint="headrace status   shows whether it runs") from error
-        if answer.status_code != _BUSY or time.monotonic() > deadline:
+        busy = answer.status_code == _BUSY or (answer.is_error and "rebalance" in answer.text)
+        if not busy or time.monotonic() > deadline:
             break
         time.sleep(0.5)
     if answer.status_code == 404 and missing is not _RAISE:

@@ -113,7 +113,8 @@ def _mariadb(cursor: Any, source: Source) -> list[str]:
             warnings.append(f"source {source.name!r}: there is no table {table.origin} in its database yet")
         cursor.execute(
             "SELECT count(*) FROM information_schema.referential_constraints"
-            " WHERE constraint_schema = %s AND table_name = %s AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL'))",
+            " WHERE constraint_schema = %s AND table_name = %s"
+            " AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL'))",
             (schema, name),
         )
         if cursor.fetchone()[0]:

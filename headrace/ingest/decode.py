@@ -91,7 +91,8 @@ class Decoder:
         event_id = row.get(self._event_id) if self._event_id else None
         position = f"{partition:06d}/{offset:020d}"
         landed.add(
-            "c", self._key(row), None, value.decode(), moment, appended, position, headers, "false", partition, offset, appended, None if event_id is None else str(event_id),
+            "c", self._key(row), None, value.decode(), moment, appended, position, headers, "false",
+            partition, offset, appended, None if event_id is None else str(event_id),
         )  # fmt: skip
 
     def _change(

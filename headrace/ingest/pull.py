@@ -1,8 +1,8 @@
 """Pulls of cron sources: what a folder or a query has that the last pull had not, onto the bus, exactly once.
 
-Rows travel the same road as captured changes, as op 'u' without before-image. The rows of a step and the record of what
-was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share one transactional id: a pull that
-was killed leaves nothing visible, and a second one at the same time fences the first.
+Rows travel the same road as captured changes, as op 'u' without before-image. The rows of a step and the record of
+what was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share one transactional id: a
+pull that was killed leaves nothing visible, and a second one at the same time fences the first.
 """
 
 from __future__ import annotations
