@@ -11,7 +11,7 @@ from headrace.project import Job, Project
 from headrace.sql import flink
 
 CHECKPOINT_SECONDS = 3
-# A partition silent for so long no longer holds back the watermark. Longer than a killed server takes to come back: what
+# A partition silent for so long holds back no watermark. Longer than a killed server takes to come back: what
 # Connect reads late, after another input's time went on alone, would come too late for its windows.
 IDLE_SECONDS = 60
 # What of a plan keeps state; sources and sinks keep their own, which always fits.

@@ -24,7 +24,8 @@ UNKNOWN = (
 )
 SYNTAX = (
     "Caused by: org.apache.flink.table.api.SqlParserException: SQL parse failed. "
-    'Encountered "visits_changes" at line 5, column 6.\nWas expecting one of:\n    <EOF> \n    "EXCEPT" ...\n\t... 7 more\n'
+    'Encountered "visits_changes" at line 5, '
+    'column 6.\nWas expecting one of:\n    <EOF> \n    "EXCEPT" ...\n\t... 7 more\n'
 )
 TEXT = "-- key: id\nSELECT id,\n  fees\nFORM visits_changes\n"
 
