@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Tokenizer, TokenType  # pyright: ignore[reportPrivateImportUsage]
+from sqlglot.tokens import Tokenizer, TokenType
 
 from headrace.errors import HeadraceError
 
