@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 60.0
 # Causes that say the state itself can't be used; anything else (a server is down) may pass, and the state must stay.
 _UNFIT = re.compile(
-    r"[Ss]avepoint|[Cc]heckpoint|StateMigration|[Rr]estor|FileNotFound|NoSuchFile|state backend|serializer"
+    "StateMigration|Could not restore|Failed to (?:restore|rollback)|Cannot (?:map|find) (?:checkpoint|savepoint)"
+    "|FileNotFound|NoSuchFile|EOFException|magic number|StreamCorrupted|InvalidClass"
 )
 
 
@@ -114,7 +115,7 @@ class _Ensure:
             if full or done == "created":
                 self._begin_again()
             elif not fits:
-                state.discard(self.project, self.job)
+                state.give_up(self.project, self.job)
                 self.record = replace(self.record, savepoint="")
             self._write(code_version=version, shape=shape)
             return self._start(ready, full or done == "created", changed, fits)
@@ -133,7 +134,7 @@ class _Ensure:
         folder = plan.savepoints(self.project, self.job)
         path = self.flink.savepoint(running, folder.as_uri() if folder else "")
         self._write(savepoint=path)
-        state.prune(self.project, self.job, running, path)
+        state.prune(self.project, self.job, running)
         return path
 
     def _checked(self):
@@ -149,7 +150,7 @@ class _Ensure:
                 continue
             return self._started(job_id, cause, "restarted with new code, state kept" if changed else "restored", path)
         if choices:
-            state.discard(self.project, self.job)
+            state.give_up(self.project, self.job)
         known = not fresh and offsets.committed(self.project, self.job)
         job_id, cause = self._submit(ready, "")
         if not known:
@@ -189,12 +190,12 @@ class _Ensure:
                 **{n: getattr(healthy, n) for n in ("flink_job_id", "code_version", "state", "error")},
                 note="; ".join([*self.notes, "running"]),
             )
-        state.prune(self.project, self.job, running, self.record.savepoint)
+        state.prune(self.project, self.job, running)
         return self._answer("none", "")
 
     def _begin_again(self) -> None:
         offsets.forget(self.project, self.job)
-        state.discard(self.project, self.job)
+        state.give_up(self.project, self.job)
         tables.empty(self.connection, self.job.name)
         self.record = replace(self.record, savepoint="")
 

@@ -10,6 +10,7 @@ from headrace.project import Job, Project
 from headrace.stream.plan import checkpoints, savepoints
 
 KEPT_SAVEPOINTS = 3
+GIVEN_UP = ".given-up"  # no job is called so
 
 
 def newest(project: Project, job: Job, remembered: str) -> list[str]:
@@ -28,27 +29,25 @@ def newest(project: Project, job: Job, remembered: str) -> list[str]:
     return [p.as_uri() for p, _ in sorted(found.items(), key=lambda item: -item[1])]
 
 
-def discard(project: Project, job: Job) -> None:
-    """Removes all state of a job that is about to start without. It must not run."""
+def give_up(project: Project, job: Job) -> None:
+    """Moves all state of a job aside, in place of what was there: it starts without. It must not run."""
     for folder in (checkpoints(project, job), savepoints(project, job)):
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder and folder.exists():
+            aside = folder.with_name(f"{job.name}{GIVEN_UP}")
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
 
 
-def prune(project: Project, job: Job, running: str, keep: str) -> None:
+def prune(project: Project, job: Job, running: str) -> None:
     """Removes checkpoints of earlier runs once the running one has its own, and all but the newest savepoints."""
-    folder, kept = checkpoints(project, job), _local(keep)
-    if folder is None or not folder.exists():
-        return
-    if any((folder / running).glob("chk-*/_metadata")):
+    folder, taken = checkpoints(project, job), savepoints(project, job)
+    if folder and any((folder / running).glob("chk-*/_metadata")):
         for run in folder.iterdir():
-            if run.name != running and not (kept and kept.is_relative_to(run)):
+            if run.name != running:
                 shutil.rmtree(run, ignore_errors=True)
-    taken = savepoints(project, job)
     if taken and taken.exists():
         for old in sorted(taken.iterdir(), key=lambda p: -p.stat().st_mtime)[KEPT_SAVEPOINTS:]:
-            if old != kept:
-                shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _local(path: str) -> Path | None:

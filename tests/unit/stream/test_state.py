@@ -39,26 +39,28 @@ def test_checkpoints_of_earlier_runs_go_when_the_running_one_has_its_own(clinic:
     assert folder
     _complete(folder / "old" / "chk-7", 100)
     (folder / "new").mkdir()
-    state.prune(clinic, job, "new", "")
+    state.prune(clinic, job, "new")
     assert (folder / "old").exists()
     _complete(folder / "new" / "chk-1", 200)
-    state.prune(clinic, job, "new", "")
+    state.prune(clinic, job, "new")
     assert not (folder / "old").exists()
     assert (folder / "new").exists()
 
 
-def test_the_newest_three_savepoints_stay_and_the_remembered_one(clinic: Project, job: Job) -> None:
+def test_the_newest_three_savepoints_stay(clinic: Project, job: Job) -> None:
     folder, checkpoints = plan.savepoints(clinic, job), plan.checkpoints(clinic, job)
     assert folder and checkpoints
     checkpoints.mkdir(parents=True)
-    made = [_complete(folder / f"savepoint-{n}", 100 + n) for n in range(6)]
-    state.prune(clinic, job, "new", made[0].as_uri())
-    assert sorted(p.name for p in folder.iterdir()) == ["savepoint-0", "savepoint-3", "savepoint-4", "savepoint-5"]
+    for n in range(6):
+        _complete(folder / f"savepoint-{n}", 100 + n)
+    state.prune(clinic, job, "new")
+    assert sorted(p.name for p in folder.iterdir()) == ["savepoint-3", "savepoint-4", "savepoint-5"]
 
 
-def test_discard_leaves_nothing_to_start_from(clinic: Project, job: Job) -> None:
+def test_state_given_up_is_not_started_from_but_kept_aside(clinic: Project, job: Job) -> None:
     folder = plan.checkpoints(clinic, job)
     assert folder
     _complete(folder / "old" / "chk-7", 100)
-    state.discard(clinic, job)
+    state.give_up(clinic, job)
     assert state.newest(clinic, job, "") == []
+    assert (folder.parent / "dear_visit.given-up" / "old" / "chk-7" / "_metadata").exists()
