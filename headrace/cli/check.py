@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headrace.cli.context import Format, fail, state
+from headrace.cli.context import Format, fail, show, state
 from headrace.errors import HeadraceError, Problem
+
+COLUMNS = ("file", "line", "column", "message", "hint")
 
 
 def command(
     format: Annotated[
-        Format, typer.Option("--format", help="table: text to read; json: a list of problems.")
+        Format, typer.Option("--format", help="table: text to read; json and csv: one row per mistake.")
     ] = Format.table,
 ) -> None:
     """Find every mistake in every file, without starting anything. Exits with 1 if there is one."""
@@ -23,8 +24,8 @@ def command(
 
     root = find_root(state.directory)
     project, problems = inspect(root)
-    if format is Format.json:
-        print(json.dumps([as_row(p, root) for p in problems], indent=2))
+    if format is not Format.table:
+        show([as_row(p, root) for p in problems], format, COLUMNS)
     elif problems:
         fail(HeadraceError(*problems))
         files = len({p.place.path for p in problems if p.place})

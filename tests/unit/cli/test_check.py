@@ -75,6 +75,11 @@ def test_json_from_another_folder(tmp_path: Path):
                 "hint": "did you mean 'sales'?",
             }
         ]
+    done = headrace("-C", "shop", "check", "--format", "csv", cwd=tmp_path)
+    assert done.stdout == (
+        "file,line,column,message,hint\n"
+        "jobs/batch/count.sql,1,27,\"count reads 'sale', which is not there\",did you mean 'sales'?\n"
+    )
     (root / "jobs/batch/count.sql").unlink()
     assert json.loads(headrace("check", "--format", "json", cwd=root / "jobs").stdout) == []
 
