@@ -1,25 +1,21 @@
-"""From a job's file to a DataFrame, and from Spark's complaints to a place in that file."""
+"""From a job's file to a DataFrame that the lake and the serving database can hold."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
 import sys
-import traceback
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headrace.batch.explain import explain, quiet
 from headrace.errors import HeadraceError, Place, Problem
 from headrace.project import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_WHERE = re.compile(r"\(?line (\d+), pos (\d+)\)?|== SQL \(line (\d+), position (\d+)\) ==")
-_CLASS = re.compile(r"^\s*\[([A-Z_.0-9]+)\]\s*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SUGGESTED = re.compile(r"Did you mean one of the following\? \[(.*?)\]")
 
 
 def frame(spark: SparkSession, job: Job) -> DataFrame:
@@ -27,6 +23,7 @@ def frame(spark: SparkSession, job: Job) -> DataFrame:
 
     Raises HeadraceError at the line of the job's file that is wrong.
     """
+    quiet()
     try:
         found = _call(spark, job) if job.language == "py" else spark.sql(_statement(job.text))
         return _storable(job, found)
@@ -34,34 +31,6 @@ def frame(spark: SparkSession, job: Job) -> DataFrame:
         raise
     except Exception as error:
         raise explain(job, error) from None
-
-
-def explain(job: Job, error: Exception) -> HeadraceError:
-    """An exception of Spark, or of the job's own Python, as a message at the line of the job it comes from."""
-    from pyspark.errors import PySparkException
-
-    if not isinstance(error, PySparkException) or job.language == "py":
-        place = _line_of(job, error)
-        if not isinstance(error, PySparkException):
-            return HeadraceError(f"{type(error).__name__}: {error}", place=place)
-    else:
-        place = None
-    text = str(error)
-    message = _CLASS.sub("", text.split("\n\n")[0].split("JVM stacktrace")[0].split("== SQL")[0]).strip()
-    message = _WHERE.sub("", message).split("; line")[0].strip().rstrip(";").strip()
-    found = _WHERE.search(text)
-    if found and job.language == "sql":
-        # Spark counts columns from 0 in "line, pos" and from 1 in the context block.
-        line, column = (int(found[1]), int(found[2]) + 1) if found[1] else (int(found[3]), int(found[4]))
-        place = Place(job.path, line, column)
-    suggested = _SUGGESTED.search(message)
-    hint = ""
-    if suggested:
-        message = message[: suggested.start()].strip()
-        hint = f"did you mean one of {suggested[1].replace('`', '')}?"
-    code = _CLASS.match(text)
-    name = f"[{code[1]}] " if code else ""
-    return HeadraceError(f"{name}{message}", place=place or Place(job.path), hint=hint)
 
 
 def _statement(text: str) -> str:
@@ -124,11 +93,3 @@ def _storable(job: Job, found: DataFrame) -> DataFrame:
         if isinstance(field.dataType, t.NullType):
             found = found.withColumn(field.name, found[field.name].cast("string"))
     return found
-
-
-def _line_of(job: Job, error: BaseException) -> Place | None:
-    """The deepest line of the job's own file in the traceback."""
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename) == job.path:
-        return Place(job.path, error.lineno or 0, error.offset or 0)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == job.path]
-    return Place(job.path, lines[-1] or 0) if lines else None

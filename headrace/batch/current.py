@@ -95,8 +95,8 @@ def fingerprint(contract: Contract) -> str:
 
 def _unchanged(project: Project, table: Table) -> Current | None:
     """The table as it is, if nothing landed that it lacks; needs neither a lock nor Spark."""
-    landed = landing.positions(project, table.name)
-    if not any(landed.values()):
+    landed = _landed(project, table)
+    if not landed:
         return Current(table, paths.current(project, table.name), None, {})
     commit = stored(paths.current(project, table.name))
     state = _State.from_json(commit.state) if commit else None
@@ -107,10 +107,14 @@ def _unchanged(project: Project, table: Table) -> Current | None:
     return Current(table, paths.current(project, table.name), commit.version, landed, tuple(state.floors))
 
 
+def _landed(project: Project, table: Table) -> Offsets:
+    return {p: end for p, end in landing.positions(project, table.name).items() if end}
+
+
 def _fold(project: Project, table: Table, session: Callable[[], SparkSession], rebuild: bool) -> Current:
     _check_names(table.contract)
     path, source = paths.current(project, table.name), paths.landing(project, table.name)
-    landed = landing.positions(project, table.name)
+    landed = _landed(project, table)
     commit = stored(path)
     old = _State.from_json(commit.state) if commit else _State("")
     if rebuild or old.contract != fingerprint(table.contract):

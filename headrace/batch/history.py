@@ -55,4 +55,4 @@ def _first_floor(floors: tuple[Floor, ...]) -> str:
         f"TIMESTAMP '{f.at.isoformat()}' AS at)"
         for f in sorted(floors, key=lambda f: f.order)
     )
-    return f"element_at(filter(array({listed}), f -> f.there > struct(_epoch, _position)), 1)"
+    return f"try_element_at(filter(array({listed}), f -> f.there > struct(_epoch, _position)), 1)"

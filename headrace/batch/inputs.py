@@ -13,8 +13,9 @@ from headrace.batch.session import session
 from headrace.errors import HeadraceError
 from headrace.lake import paths
 from headrace.lake.commits import stored
-from headrace.project import Contract, Job, Project
-from headrace.serve.ops import Positions, from_json
+from headrace.project import Contract, Input, Job, Project
+from headrace.serve.database import connect
+from headrace.serve.ops import Positions, from_json, published
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,17 +34,17 @@ class Ready:
 
 def prepare(project: Project, job: Job, rebuild: bool = False) -> Ready:
     """Brings the job's tables up to date and says what each name in it means."""
-    tables = list(dict.fromkeys(i.table for i in job.inputs if _is_table(project, i.name, i.table)))
+    tables = list(dict.fromkeys(_table(project, i) for i in job.inputs if _table(project, i)))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        fold = lambda table: refresh(project, project.table(table), lambda: session(project), rebuild)  # noqa: E731
-        current = dict(zip(tables, pool.map(fold, tables), strict=True))
+        folded = pool.map(lambda name: refresh(project, project.table(name), lambda: session(project), rebuild), tables)
+        current = dict(zip(tables, folded, strict=True))
     views: dict[str, str] = {}
     versions: dict[str, str] = {}
     positions: Positions = {t: dict(c.positions) for t, c in current.items()}
     for one in job.inputs:
-        if one.name in project.tables or one.table in current:
-            table = current[one.table if one.name not in project.tables else one.name]
-            views[one.name] = _of_table(project, table, one.variant if one.name not in project.tables else "")
+        table = current.get(_table(project, one))
+        if table:
+            views[one.name] = _of_table(project, table, "" if one.name in project.tables else one.variant)
             versions[table.table.name] = f"{table.path}@{table.version}"
         else:
             views[one.name], versions[one.name], covered = _of_view(project, job, one.name)
@@ -62,8 +63,9 @@ def latest(contract: Contract, path: str, version: int) -> str:
     return f"SELECT {', '.join(map(shape.name, contract.names))} FROM {shape.table(path, version)} WHERE NOT _deleted"
 
 
-def _is_table(project: Project, name: str, table: str) -> bool:
-    return name in project.tables or (table in project.tables and name != table)
+def _table(project: Project, one: Input) -> str:
+    """The table that an input is a form of; '' when it is a view. A table's own name may end in _changes, too."""
+    return one.name if one.name in project.tables else one.table if one.table in project.tables else ""
 
 
 def _of_table(project: Project, current: Current, variant: str) -> str:
@@ -108,11 +110,12 @@ def _of_view(project: Project, job: Job, name: str) -> tuple[str, str, Positions
         raise HeadraceError(
             f"the view {name!r} has not run yet, and {job.name} reads it", place=place, hint=f"headrace run {name}"
         )
-    return (
-        f"SELECT * FROM {shape.table(path, commit.version)}",
-        f"{path}@{commit.version}",
-        from_json(commit.state.get("positions")),
-    )
+    with connect(project) as connection:
+        known = published(connection, name)
+    # A run that found nothing changed moves the published positions without a new version in the lake.
+    same = known is not None and known.lake_version == commit.version
+    covered = known.positions if known and same else from_json(commit.state.get("positions"))
+    return f"SELECT * FROM {shape.table(path, commit.version)}", f"{path}@{commit.version}", covered
 
 
 def _narrow(positions: Positions, covered: Positions) -> None:

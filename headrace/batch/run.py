@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace.batch import compute
+from headrace.batch.explain import explain
 from headrace.batch.inputs import Ready, prepare, register
 from headrace.batch.session import session
 from headrace.errors import HeadraceError
@@ -141,7 +142,7 @@ def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: ps
             writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
             writer.option("userMetadata", metadata(state)).save(path)
         except Exception as error:
-            raise compute.explain(job, error) from None
+            raise explain(job, error) from None
     finally:
         spark.stop()
     commit = stored(path)
