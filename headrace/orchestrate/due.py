@@ -75,9 +75,13 @@ def due(view: View, landed: Positions, covered: Mapping[str, Published | None]) 
 
 
 def hold_back(found: dict[str, Due], busy: set[str], known: dict[str, View]) -> dict[str, Due]:
-    """Those due whose upstream views are neither due nor busy: a view waits for what it reads, or would run twice."""
+    """Those due that need not wait for a view they read: one that is due or busy would make them run twice.
+
+    Who has not seen yet what a view it reads has published does not wait: while data flows, that view is always due.
+    """
     waiting = set(found) | busy
-    return {name: one for name, one in found.items() if waiting.isdisjoint(_above(name, known))}
+    free = {n: one for n, one in found.items() if waiting.isdisjoint(_above(n, known))}
+    return free | {n: one for n, one in found.items() if one.reasons.keys() & set(known[n].views)}
 
 
 def _above(name: str, known: dict[str, View]) -> set[str]:

@@ -155,6 +155,19 @@ def test_the_lower_view_first_then_the_upper_once(announcer, world):
     assert after(announcer, world, 20) == [2]
 
 
+def test_a_lower_view_that_is_always_busy_does_not_starve_the_upper(announcer, world):
+    found = []
+    for position in range(2, 12):  # data flows on, each run of the lower view takes longer than a minute
+        world.data["visits"] = {0: position}
+        world.set("visits_per_bed", busy=True)
+        found += after(announcer, world, 70)
+        world.covers["visits_per_bed"] = {"visits": {0: position}}
+        world.data["visits"] = {0: position + 1}
+        world.set("visits_per_bed", busy=False, last_run=world.now() - timedelta(seconds=70))
+        found += after(announcer, world, 4)
+    assert found.count(2) >= 5
+
+
 def test_a_lower_view_that_fails_does_not_hold_the_upper_for_ever(announcer, world):
     world.data = {"visits": {0: 2}, "beds": {0: 2}}
     assert after(announcer, world, 20) == [1]
