@@ -17,7 +17,7 @@ _NOISE = (
     "ExecutionException",
     "JobSubmissionException",
 )
-_UNKNOWN = re.compile(r"(?:Column|Object|identifier|Field) '?([\w.]+)'?")
+_UNKNOWN = re.compile(r"(?:Column|Object|identifier|Field|field) ['\[]?([\w.]+)['\]]?")
 _SECRET = re.compile(r"('password'\s*=\s*)'(?:[^']|'')*'", re.IGNORECASE)
 
 
@@ -59,7 +59,7 @@ def _causes(trace: str) -> list[tuple[str, str]]:
         if line.startswith(("\tat ", "\t...", "<Exception", "End of exception", "Internal server error")):
             continue
         line = line.removesuffix(">") if line.endswith("Exception>") else line
-        match = _CAUSE.match(line)
+        match = _CAUSE.match(line.removeprefix(": "))  # (py4j puts a colon before a Java exception)
         if match:
             causes.append([match[1], match[2] or ""])
         elif causes:
@@ -69,13 +69,13 @@ def _causes(trace: str) -> list[tuple[str, str]]:
 
 def _clean(text: str) -> str:
     text = text.removeprefix("SQL parse failed. ").removeprefix("SQL validation failed. ")
-    text = text.split("\nWas expecting")[0]  # a page of every word that could have stood there
+    text = text.split(", input field list:")[0].split("\nWas expecting")[0]  # a page of every word that could have stood there
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return masked(" ".join(lines[:4])).rstrip(". ")
 
 
 def _hint(text: str, words: Iterable[str]) -> str:
-    if "not found" in text or "Unknown identifier" in text:
+    if "not found" in text or "Unknown identifier" in text or "Cannot resolve field" in text:
         unknown = _UNKNOWN.search(text)
         return did_you_mean(unknown[1].split(".")[-1], set(words)) if unknown else ""
     if "Encountered" in text:

@@ -60,6 +60,15 @@ def test_a_cause_without_a_place_stands_at_the_first_line(job: Job) -> None:
     assert found.place.line == 1  # type: ignore[union-attr]
 
 
+def test_a_mistake_in_python_names_what_was_probably_meant(job: Job) -> None:
+    trace = (
+        "An error occurred while calling o105.select.\n: org.apache.flink.table.api.ValidationException: "
+        "Cannot resolve field [fees], input field list:[id, fee].\n\tat org.apache.flink.Rule.fail(Rule.java:93)\n"
+    )
+    found = mistakes.problem(trace, job, {"id", "fee"}, shift=0)
+    assert (found.message, found.hint) == ("Cannot resolve field [fees]", "did you mean 'fee'?")
+
+
 def test_the_root_cause_is_one_line_without_passwords() -> None:
     trace = HEAD + "Caused by: java.lang.IllegalStateException: no such option\n  'password' = 'hidden'\n" + TAIL
     assert mistakes.root_cause(trace) == "IllegalStateException: no such option 'password' = '…'"
