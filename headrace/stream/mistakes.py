@@ -69,7 +69,8 @@ def _causes(trace: str) -> list[tuple[str, str]]:
 
 def _clean(text: str) -> str:
     text = text.removeprefix("SQL parse failed. ").removeprefix("SQL validation failed. ")
-    text = text.split(", input field list:")[0].split("\nWas expecting")[0]  # a page of every word that could have stood there
+    for rest in (", input field list:", "\nWas expecting"):  # what could have stood there, a page of it
+        text = text.split(rest)[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return masked(" ".join(lines[:4])).rstrip(". ")
 
