@@ -13,29 +13,36 @@ from headrace.orchestrate.client import Airflow
 from headrace.orchestrate.watch import Parts
 from headrace.project import Project
 
-APART = 120.0  # seconds between two starts for the same reason; a job that can't start is its schedule's business
+APART = 60.0  # seconds between two starts of one job with the same code; twice as long after each that did not help
+LONGEST = 3600.0
 
 
 class Streams:
     """Knows which code each running job was submitted with: that never changes, so Flink is asked once per job."""
 
     def __init__(self, project: Project, parts: Parts) -> None:
+        from headrace.stream import plan
         from headrace.stream.flink_rest import Flink
 
         self.project = project
         self.parts = parts
         self.jobs = [job for job in project.jobs if job.kind == "stream"]
+        self._names = {job.name: plan.flink_name(project, job) for job in self.jobs}
+        self._versions = {job.name: plan.code_version(project, job) for job in self.jobs}
         self.airflow = Airflow(project)
         self.flink = Flink(project.addresses.flink_rest)
         self._codes: dict[str, str] = {}
-        self._started: dict[tuple[str, str], float] = {}
+        self._tried: dict[tuple[str, str], tuple[float, float]] = {}  # job and code → when, and seconds to wait since
 
     def beat(self) -> None:
         """One look. Raises HeadraceError while Flink is away; while Airflow is, a later beat starts what is missing."""
-        if self.jobs:
-            wanted = {name: why for name, why in self._reasons().items() if self._rested(name, why)}
-            if wanted:
-                self.parts.attempt("Airflow", lambda: self._start(wanted))
+        if not self.jobs:
+            return
+        missing = self._missing()
+        self._tried = {key: known for key, known in self._tried.items() if key[0] in missing}
+        wanted = {name: why for name, why in missing.items() if self._rested(name)}
+        if wanted:
+            self.parts.attempt("Airflow", lambda: self._start(wanted))
 
     def _start(self, wanted: dict[str, str]) -> None:
         active = self.airflow.active(names.stream_dag(name) for name in wanted)
@@ -43,20 +50,19 @@ class Streams:
             dag = names.stream_dag(name)
             if dag not in active and self.airflow.start(dag, f"{name} {why}"):
                 self.parts.log(f"{name} {why}: its DAG is started")
-            self._started[name, why] = time.monotonic()
+                key = (name, self._versions[name])
+                self._tried[key] = (time.monotonic(), min(2 * self._tried.get(key, (0, APART / 2))[1], LONGEST))
 
-    def _reasons(self) -> dict[str, str]:
-        from headrace.stream import plan
-
+    def _missing(self) -> dict[str, str]:
+        """Job → what is wrong with it."""
         running = {job["name"]: job["jid"] for job in reversed(self.flink.jobs())}
         found = {}
-        for job in self.jobs:
-            jid = running.get(plan.flink_name(self.project, job))
-            version = plan.code_version(self.project, job)
+        for name, at_flink in self._names.items():
+            jid = running.get(at_flink)
             if jid is None:
-                found[job.name] = "does not run"
-            elif self._code(jid) not in {"", version}:
-                found[job.name] = f"does not run with the code of its file ({version})"
+                found[name] = "does not run"
+            elif self._code(jid) not in {"", self._versions[name]}:
+                found[name] = "does not run with the code of its file"
         return found
 
     def _code(self, jid: str) -> str:
@@ -64,5 +70,6 @@ class Streams:
             self._codes[jid] = self.flink.code(jid)
         return self._codes[jid]
 
-    def _rested(self, name: str, why: str) -> bool:
-        return time.monotonic() - self._started.get((name, why), -APART) >= APART
+    def _rested(self, name: str) -> bool:
+        at, wait = self._tried.get((name, self._versions[name]), (0.0, 0.0))
+        return time.monotonic() - at > wait
