@@ -16,6 +16,8 @@ from headrace.sql.mistake import Mistake
 
 Columns = tuple[str, ...] | None  # None: not known here
 
+_NODE: type = getattr(exp, "Expr", exp.Expression)  # queries are no Expression in sqlglot 30, and no Expr before
+
 # Words that Spark takes for a value, a unit, a struct of its own or a hidden column where a column may stand.
 _WORDS = set(
     (
@@ -195,5 +197,5 @@ def _inside(node: exp.Expr, without: set[str] = frozenset()) -> Iterator[exp.Exp
                 yield child
                 if isinstance(child, exp.Column):
                     continue
-            elif isinstance(child, exp.Expr):
+            elif isinstance(child, _NODE):
                 yield from _inside(child)
