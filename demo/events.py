@@ -47,6 +47,7 @@ class Events:
         """Takes acknowledgements in, and sends again what failed."""
         self._producer.poll(0)
         if self._failed:
+            self._producer.purge()  # what is still in doubt fails now, and is sent again
             self._producer.flush(5)
             self._producer = self._open()
             failed, self._failed = self._failed, []

@@ -17,7 +17,7 @@ from demo.services import Services
 from demo.story import Step, story
 
 TAIL = 12.0  # seconds after the last order; who is still on the road then is not delivered in this run
-PRICE_LIST = 60.0  # seconds between two price lists
+PRICE_LIST = 600.0  # seconds between two price lists
 SETTLE = 8.0  # seconds until as many orders end as begin
 _NEWCOMERS = 0.05
 
