@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from headrace.batch import events, shape
+from headrace.batch.tidy import tidy
 from headrace.errors import HeadraceError
 from headrace.lake import landing, paths
 from headrace.lake.arrivals import Arrivals, Floor, Offsets, look
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 FORMAT = "1"  # part of the fingerprint: raise it when the columns or the rule of current tables change
-FILES = 48  # more files than this are merged into few, so that reading stays quick
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,13 @@ def _fold(project: Project, table: Table, session: Callable[[], SparkSession], r
                 spark.sql(events.merge(table.contract, path, source, old.positions, landed, arrivals.first)).collect()
         else:
             spark.sql(shape.merge(table.contract, path, source, old.positions, landed, floor)).collect()
+        if commit:
+            tidy(spark, path, commit.version + 1)
     finally:
         spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
     after = stored(path)
-    assert after
+    if after is None or after.state.get("positions") != new.to_json()["positions"]:
+        raise HeadraceError(f"somebody else wrote {path} during the fold", hint="run the job again")
     return Current(table, path, after.version, landed, tuple(new.floors))
 
 

@@ -34,17 +34,20 @@ def merge(contract: Contract, current: str, landing: str, since: Offsets, until:
     event_id, columns = name(contract.event_id), all_columns(contract)
     new = _arrived(contract, landing, since, until)
     # The row itself may be there already, when a run was killed after its commit: one row per arrival then, too.
-    rows = (
-        f"SELECT {columns} FROM (SELECT *, row_number() OVER (PARTITION BY _partition, _offset ORDER BY _deleted) AS _copy FROM (\n"
-        f"{new}\nUNION ALL\nSELECT {columns} FROM {table(current)}\n"
-        f"WHERE _appended_at >= {start} - {_horizon(contract)} AND {event_id} IN (SELECT {event_id} FROM ({new}))\n)) WHERE _copy = 1"
-    )
-    return (
-        f"MERGE INTO {table(current)} AS t USING (\nSELECT * FROM (\n{counted(contract, rows)}\n) WHERE _appended_at >= {start}\n) AS s\n"
-        f"ON t._appended_at >= {start} AND t._partition = s._partition AND t._offset = s._offset\n"
-        "WHEN MATCHED AND t._deleted <> s._deleted THEN UPDATE SET t._deleted = s._deleted\n"
-        "WHEN NOT MATCHED THEN INSERT *"
-    )
+    rows = f"""SELECT {columns} FROM (
+  SELECT *, row_number() OVER (PARTITION BY _partition, _offset ORDER BY _deleted) AS _copy FROM (
+{new}
+UNION ALL
+SELECT {columns} FROM {table(current)}
+WHERE _appended_at >= {start} - {_horizon(contract)} AND {event_id} IN (SELECT {event_id} FROM ({new}))
+)) WHERE _copy = 1"""
+    return f"""MERGE INTO {table(current)} AS t USING (
+SELECT * FROM (
+{counted(contract, rows)}
+) WHERE _appended_at >= {start}
+) AS s ON t._appended_at >= {start} AND t._partition = s._partition AND t._offset = s._offset
+WHEN MATCHED AND t._deleted <> s._deleted THEN UPDATE SET t._deleted = s._deleted
+WHEN NOT MATCHED THEN INSERT *"""
 
 
 def _arrived(contract: Contract, landing: str, since: Offsets, until: Offsets) -> str:

@@ -13,6 +13,7 @@ from headrace.batch import compute
 from headrace.batch.explain import explain
 from headrace.batch.inputs import Ready, prepare, register
 from headrace.batch.session import session
+from headrace.batch.tidy import tidy
 from headrace.errors import HeadraceError
 from headrace.lake import paths
 from headrace.lake.commits import metadata, stored
@@ -143,12 +144,13 @@ def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: ps
             writer.option("userMetadata", metadata(state)).save(path)
         except Exception as error:
             raise explain(job, error) from None
+        commit = stored(path)
+        if commit is None or commit.state.get("run_id") != str(run_id):
+            raise HeadraceError(f"somebody else wrote {path} during the run", hint=f"headrace run {job.name}")
+        tidy(spark, path, commit.version)
+        return commit.version
     finally:
         spark.stop()
-    commit = stored(path)
-    if commit is None or commit.state.get("run_id") != str(run_id):
-        raise HeadraceError(f"somebody else wrote {path} during the run", hint=f"headrace run {job.name}")
-    return commit.version
 
 
 def _read(project: Project, view: str, version: int):

@@ -21,8 +21,8 @@ SETTINGS = {
     "spark.databricks.delta.writeChecksumFile.enabled": "false",
     # The source of our MERGE is fixed by offsets over an append-only table, so it needs no copy to be repeatable.
     "spark.databricks.delta.merge.materializeSource": "none",
-    "spark.sql.shuffle.partitions": "4",
 }
+EMBEDDED = {"spark.sql.shuffle.partitions": "4"}  # two cores and small tables; a cluster knows its own
 
 
 def session(project: Project) -> SparkSession:
@@ -40,6 +40,6 @@ def session(project: Project) -> SparkSession:
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.remote(address).create()
-    for name, value in SETTINGS.items():
+    for name, value in (SETTINGS if project.settings.spark else SETTINGS | EMBEDDED).items():
         spark.conf.set(name, value)
     return spark

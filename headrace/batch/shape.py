@@ -48,8 +48,8 @@ def changes(contract: Contract, landing: str, since: Offsets, until: Offsets) ->
     """Data rows of a range of landing, with images as structs: `a` (after), `b` (before) and `k` (the key)."""
     schema, key = _schema(contract.columns), _schema(tuple(c for c in contract.columns if c.key))
     return (
-        f"SELECT {_LANDED}, from_json(after, {schema}) AS a, from_json(before, {schema}) AS b, from_json(key, {key}) AS k\n"
-        f"FROM {table(landing)} WHERE op IN {DATA} AND {within(since, until)}"
+        f"SELECT {_LANDED}, from_json(after, {schema}) AS a, from_json(before, {schema}) AS b,\n"
+        f"from_json(key, {key}) AS k FROM {table(landing)} WHERE op IN {DATA} AND {within(since, until)}"
     )
 
 
@@ -128,7 +128,7 @@ def coalesced(column: str) -> str:
 
 
 def typed(column: Column, value: str) -> str:
-    """A JSON value that was read as text, as the column's type; NULL when it is none (landing lets only good ones in)."""
+    """A JSON value that was read as text, as the column's type; NULL when it is none (landing lets good ones in)."""
     if column.is_decimal or column.spark == "STRING":
         return value  # decimals are read as such, to the last digit, whether they were numbers or strings
     if column.logical == "date":

@@ -39,6 +39,13 @@ def stored(path: str) -> Stored | None:
     return Stored(table.version(), {})
 
 
+def files(path: str) -> int:
+    """How many data files the newest version of a table has."""
+    from deltalake import DeltaTable
+
+    return len(DeltaTable(path).file_uris())
+
+
 def metadata(state: dict[str, Any]) -> str:
     """The text for a commit's userMetadata."""
     return json.dumps({FIELD: state}, separators=(",", ":"))

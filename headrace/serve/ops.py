@@ -38,7 +38,7 @@ def published(connection: psycopg.Connection, view: str, lock: bool = False) -> 
 
 
 def start(connection: psycopg.Connection, view: str, code_version: str, full: bool) -> uuid.UUID:
-    """Records that a run began. Only the holder of the view's lock calls it: earlier ones still 'running' were killed."""
+    """Records that a run began. Only the holder of the view's lock calls it: earlier 'running' ones were killed."""
     run_id = uuid.uuid4()
     connection.execute(
         """UPDATE ops.runs SET state = 'failed', finished_at = now(), error = 'the run was killed'

@@ -19,9 +19,8 @@ SOURCE = "kind: {kind}\nconnection: {connection}\ntables: {{{tables}}}\n"
 
 def contract(table: str, columns: str, **custom: str) -> str:
     """A contract from lines such as 'id integer key' or 'total decimal(10,2)'."""
-    lines = [
-        f"apiVersion: v3.0.2\nkind: DataContract\nid: {table}\nversion: 1.0.0\nschema:\n  - name: {table}\n    properties:"
-    ]
+    lines = [f"apiVersion: v3.0.2\nkind: DataContract\nid: {table}\nversion: 1.0.0"]
+    lines += [f"schema:\n  - name: {table}\n    properties:"]
     for column in columns.split(";"):
         name, logical, *rest = column.split()
         physical = f", physicalType: '{logical}'" if logical.startswith("decimal") else ""

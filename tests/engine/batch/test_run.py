@@ -48,7 +48,16 @@ def sale(id: int, shop: str, amount: str, at: int, op: str = "c", **more: object
     image = {"id": id, "shop": shop, "amount": amount, "at": f"2026-01-01T00:00:{at:02d}Z"}
     images = {"before": image} if op == "d" else {"after": image}
     moment = datetime(2026, 1, 1, 0, 0, at, tzinfo=UTC)
-    return {"op": op, "key": {"id": id}, "at": at, "event_time": moment, "partition": id % 2, "position": f"{at:09d}", **images, **more}
+    return {
+        "op": op,
+        "key": {"id": id},
+        "at": at,
+        "event_time": moment,
+        "partition": id % 2,
+        "position": f"{at:09d}",
+        **images,
+        **more,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +93,13 @@ def test_a_view_follows_its_tables_and_says_what_it_covers(project, land) -> Non
     assert query(project, "SELECT * FROM per_shop ORDER BY 1").rows == expected
     assert reading.query(project, "SELECT * FROM batch.per_shop ORDER BY 1")[1] == expected
     assert reading.query(project, "SELECT sum(amount) FROM sales")[1] == [(Decimal("3.35"),)]
-    assert reading.query(project, "SELECT count(*), max(s.amount) FROM landing.sales l JOIN current.sales s ON l.key->>'id' = s.id")[1] == [
-        (3, Decimal("2.20"))
-    ]
+    assert reading.query(
+        project, "SELECT count(*), max(s.amount) FROM landing.sales l JOIN current.sales s ON l.key->>'id' = s.id"
+    )[1] == [(3, Decimal("2.20"))]
     with connect(project) as connection:
-        row = connection.execute("SELECT state, rows, full_run, positions->'sales'->>'1' FROM ops.runs WHERE run_id = %s", (done.run_id,))
+        row = connection.execute(
+            "SELECT state, rows, full_run, positions->'sales'->>'1' FROM ops.runs WHERE run_id = %s", (done.run_id,)
+        )
         assert row.fetchone() == ("succeeded", 2, False, "2")
         comment = connection.execute("SELECT obj_description('batch.per_shop'::regclass)").fetchone()
         assert comment == ("Sales per shop. (owner: finance)",)
@@ -108,7 +119,15 @@ def test_a_view_of_a_view_covers_what_that_covers(project, land) -> None:
 
 
 def test_changes_history_and_python(project, land) -> None:
-    land(project, "sales", [sale(1, "a", "5.00", 6, op="u"), sale(2, "a", "2.20", 7, op="d"), {"op": "t", "position": "000000008", "at": 8}])
+    land(
+        project,
+        "sales",
+        [
+            sale(1, "a", "5.00", 6, op="u"),
+            sale(2, "a", "2.20", 7, op="d"),
+            {"op": "t", "position": "000000008", "at": 8},
+        ],
+    )
     land(project, "sales", [sale(3, "b", "7.00", 9)])
     run(project, job(project, "changed"))
     assert query(project, "SELECT op, id, amount FROM changed ORDER BY appended_at").rows == [
@@ -148,7 +167,13 @@ def test_a_changed_contract_folds_the_table_again(project, land) -> None:
     [
         ("-- A comment.\nSELECT shop,\n  amout FROM sales\n", 3, 3, "`amout`", "did you mean one of amount, "),
         ("SELECT shop\nFROM sales\nWHERE amount >> 3 GROUP\n", 3, 24, "PARSE_SYNTAX_ERROR", ""),
-        ("SELECT shop, COUNT(*) FROM sales GROUP BY shop\n", 0, 0, "column 2 has no usable name: 'count(1)'", "name it"),
+        (
+            "SELECT shop, COUNT(*) FROM sales GROUP BY shop\n",
+            0,
+            0,
+            "column 2 has no usable name: 'count(1)'",
+            "name it",
+        ),
         ("SELECT shop, id AS shop FROM sales\n", 0, 0, "two columns are named 'shop'", "another name"),
         ("SELECT shop, amount FROM sales GROUP BY shop\n", 1, 14, "MISSING_AGGREGATION", ""),
         ("SELECT id,\n CAST(shop AS INT) AS n FROM sales\n", 2, 2, "CAST_INVALID_INPUT", ""),

@@ -8,14 +8,13 @@ import uuid
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import psycopg
 import pyarrow as pa
 import pytest
 
 from headrace.errors import HeadraceError
 from headrace.serve import ops, reading, schema
 from headrace.serve.columns import columns
-from headrace.serve.database import connect, locked
+from headrace.serve.database import connect, locked, still_held
 from headrace.serve.publish import Publication, Superseded, publish
 
 
@@ -169,23 +168,24 @@ def test_the_reader_only_reads(project) -> None:
     assert reading.query(project, "SHOW statement_timeout").rows == [("1min",)]
 
 
-def test_a_lock_waits_and_goes_with_its_connection(project) -> None:
+def test_a_lock_waits_and_goes_with_its_connection(project, until) -> None:
     order: list[str] = []
 
     def second() -> None:
         with locked(project, "x"):
             order.append("second")
 
-    with pytest.raises(psycopg.OperationalError):
+    thread = threading.Thread(target=second)
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with connect(project) as other:
         with locked(project, "x") as connection:
-            thread = threading.Thread(target=second)
             thread.start()
-            time.sleep(0.2)  # the other one has to be seen waiting; there is no event for that
+            until(lambda: other.execute(waiting).fetchone() != (0,), 20, "the second waits for the lock")
             order.append("first")
-            with connect(project) as killer:
-                killer.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
-            connection.execute("SELECT 1")
-    thread.join(10)
+            assert still_held(connection)
+            other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+            thread.join(20)
+            assert not still_held(connection)
     assert order == ["first", "second"]
 
 
