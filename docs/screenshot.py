@@ -32,7 +32,7 @@ def main() -> None:
         )
         page = browser.new_page()
         page.on("response", lambda r: print(r.status, r.url) if r.status >= 400 else None)
-        page.on("requestfinished", lambda r: None if r.url.startswith(OWN + (origin,)) else print("loaded", r.url))
+        page.on("requestfinished", lambda r: None if r.url.startswith((*OWN, origin)) else print("loaded", r.url))
         page.set_default_timeout(120_000)
         page.goto(options.address)
         _sign_in(page, options.address, options.user, os.environ["PASSWORD"])
