@@ -55,7 +55,7 @@ class Services(threading.Thread):
 
 def add_up(company, until, services) -> None:
     """Every payment sent is an alert, and is counted in exactly one window."""
-    time.sleep(6)  # the disorder that the contract allows: only then does a marker close the last window
+    time.sleep(8)  # a window and the disorder that the contract allows: only then does a marker close the last one
     company.mark("payments")
     account = services.account
     counts = f"SELECT sum(payments)::int, sum(different)::int FROM alerts.payment_counts WHERE account_id = {account}"
