@@ -39,11 +39,10 @@ def job(project: Project, job: Job) -> str:
     if "severity" in job.options:
         facts["severity"] = job.options["severity"]
     schema = "batch" if batch else "alerts"
-    lines = [f"## {job.name}", "", job.description, "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in facts.items()]
     fence = "````" if "```" in job.text else "```"
     language = "python" if job.language == "py" else "sql"
-    lines += ["", f"{fence}{language}", job.text.rstrip(), fence, ""]
+    lines = [f"## {job.name}", "", job.description, "", f"{fence}{language}", job.text.rstrip(), fence, ""]
+    lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items()), ""]
     verb = f"headrace run {job.name}"
     return "\n".join([*lines, *_shell([verb, f'headrace query "SELECT * FROM {schema}.{job.name} LIMIT 10"'])])
 
