@@ -17,6 +17,8 @@ from headrace.local.server import Server
 from headrace.local.servers import chosen, kept, servers
 from headrace.project import Project
 
+TELL = 30.0  # seconds between two lines about a server that does not answer yet
+
 
 def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: dict[str, str] | None = None) -> None:
     """Starts what isn't running, in parallel as far as needs allow, and brings topics, connectors and jobs in place.
@@ -175,7 +177,7 @@ def _start(project: Project, server: Server) -> None:
 
 
 def _wait(project: Project, server: Server) -> None:
-    until, pause, error = time.monotonic() + server.patience, 0.1, "no answer"
+    until, pause, error, told = time.monotonic() + server.patience, 0.1, "no answer", time.monotonic()
     while True:
         info = supervise.states(project)[server.name]
         if info["statename"] in {"RUNNING", "STARTING"}:
@@ -184,7 +186,7 @@ def _wait(project: Project, server: Server) -> None:
                 _ours(server, info["pid"])
                 return
             except Exception as problem:
-                error = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
+                error = _reason(problem)
         if info["statename"] in {"FATAL", "EXITED", "STOPPED"} or time.monotonic() > until:
             why = (
                 "ends as soon as it starts"
@@ -193,8 +195,18 @@ def _wait(project: Project, server: Server) -> None:
             )
             hint = f"headrace logs {server.name}   ends with:\n{supervise.tail(project, server.name)}"
             raise HeadraceError(f"{server.name} {why}", hint=hint)
+        if time.monotonic() > told + TELL:
+            told = time.monotonic()
+            say(f"        still waiting for {server.name}: {error}")
         time.sleep(pause)
         pause = min(pause * 1.3, 1.0)
+
+
+def _reason(problem: Exception) -> str:
+    """An engine's exception in one line: gRPC keeps it in `details`, PostgreSQL in the last line."""
+    details = getattr(problem, "details", None)
+    lines = str(details() if callable(details) else problem).strip().splitlines()
+    return lines[-1][:200] if lines else type(problem).__name__
 
 
 def _ours(server: Server, pid: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from headrace.local import archive, probe
 from headrace.local.install import JARS
 from headrace.local.server import Server, java, properties
+from headrace.local.servers import kafka
 from headrace.project import Project
 
 MAIN = "org.apache.kafka.connect.cli.ConnectDistributed"
@@ -41,11 +42,12 @@ def server(project: Project) -> Server:
     for topic in ("offset", "config", "status"):
         values[f"{topic}.storage.topic"] = f"headrace.connect-{topic}s"
         values[f"{topic}.storage.replication.factor"] = project.settings.replication
+    log_file, log_text, log_option = kafka.logging(project, "connect", "INFO")
     return Server(
         name="connect",
         part="connect",
-        command=java(MAIN, str(config), heap=640, start=128, path=f"{JARS}/kafka/*", archive=True),
-        files={config: properties(values)},
+        command=java(log_option, MAIN, str(config), heap=640, start=128, path=f"{JARS}/kafka/*", archive=True),
+        files={config: properties(values), log_file: log_text},
         environment=_secrets(project),
         ports={"connect": a.port("connect")},
         needs=("bus",),

@@ -148,6 +148,9 @@ def _config(project: Project) -> str:
         "taskmanager.memory.managed.fraction": 0.25,
         "parallelism.default": 1,
         # A killed TaskManager is noticed within seconds.
+        # On a machine that is busy with a whole platform starting, ten seconds for the first actor are too few.
+        "pekko.startup-timeout": "60 s",
+        "pekko.ask.timeout": "30 s",
         "heartbeat.interval": 2000,
         "heartbeat.timeout": 10000,
         # Backs off while something is down, starts afresh after a quiet minute; a job that can't run fails.

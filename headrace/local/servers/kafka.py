@@ -18,6 +18,25 @@ from headrace.project import Project
 PATH = f"{JARS}/kafka/*"
 
 
+LOGGING = """rootLogger.level = {level}
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = Console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{{yyyy-MM-dd HH:mm:ss,SSS}} %-5p %c{{1}} - %m%n
+logger.config.name = org.apache.kafka.common.config.AbstractConfig
+logger.config.level = WARN
+logger.clients.name = org.apache.kafka.clients
+logger.clients.level = WARN
+"""
+
+
+def logging(project: Project, name: str, level: str) -> tuple[Path, str, str]:
+    """A log configuration for a server of Kafka's: its file, its text, and the JVM's option for it."""
+    path = project.state / "run" / f"{name}-log4j2.properties"
+    return path, LOGGING.format(level=level), f"-Dlog4j2.configurationFile={path}"
+
+
 def server(project: Project) -> Server:
     """Topics are only created by those who know their settings, never by a typing mistake in a name."""
     a = project.addresses
@@ -50,11 +69,12 @@ def server(project: Project) -> Server:
         "num.network.threads": 2,
         "num.io.threads": 4,
     }
+    log_file, log_text, log_option = logging(project, "bus", "INFO")
     return Server(
         name="bus",
         part="bus",
-        command=java("kafka.Kafka", str(config), heap=512, start=160, path=PATH, archive=True),
-        files={config: properties(values)},
+        command=java(log_option, "kafka.Kafka", str(config), heap=512, start=160, path=PATH, archive=True),
+        files={config: properties(values), log_file: log_text},
         environment={"LOG_DIR": str(project.state / "logs")},
         ports={"bus": a.port("bus"), "bus-controller": a.port("bus-controller")},
         address=bus,
