@@ -12,9 +12,13 @@ Guarantees of the view, the same as landing's for the same bytes:
 
 from __future__ import annotations
 
-from headrace.project.contract import Column, Contract
-from headrace.project.source import Table
+from typing import TYPE_CHECKING
+
 from headrace.sql import validity
+
+if TYPE_CHECKING:  # only to name the types of arguments: this room is below the project's
+    from headrace.project.contract import Column, Contract
+    from headrace.project.source import Table
 
 GENERATOR = "1"  # part of every job's code version: raise it when the generated text changes its meaning
 OWN = ("op", "event_time", "appended_at")  # columns every changes view has; a contract's column of that name gives way

@@ -44,10 +44,15 @@ def modules() -> dict[str, Path]:
 
 
 def imports(name: str, path: Path, known: dict[str, Path]) -> set[str]:
-    """The platform's modules that a module imports anywhere in it, also inside functions."""
+    """The platform's modules that a module imports when it runs, also inside functions; not those of types only."""
     found = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    types = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test).endswith("TYPE_CHECKING")]
+    only_types = {inner for block in types for inner in ast.walk(block)}
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in ast.walk(tree):
+        if node in only_types:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

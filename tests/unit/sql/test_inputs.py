@@ -57,6 +57,7 @@ FLINK = [
     ("SELECT * FROM t /*+ OPTIONS('a'='b') */ AS x, LATERAL TABLE(f(y)) AS z(q)", ["t"]),
     ("SELECT 'c:\\' FROM t", ["t"]),
     ("SELECT 'it''s' FROM t /* don't */", ["t"]),
+    ("SELECT 1 /* a /* b */ FROM t", ["t"]),
 ]
 
 
