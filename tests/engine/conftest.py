@@ -3,7 +3,7 @@
 What to ask for, cheapest first:
 
     def test_x(shared, make_project, until):
-        base = shared("bus", "postgres")         # these parts run after this line; nothing is started twice in a session
+        base = shared("bus", "postgres")         # these run after this line; nothing is started twice in a session
         project = make_project({"schemas/visits.yaml": …, "lake/sources/web.yml": …}, on=base)
         …                                        # project.addresses.bus, .serving(), … are the shared servers'
         until(lambda: rows() == 3, 30, "three rows")
@@ -40,7 +40,7 @@ import yaml
 from headrace.project import Project, load
 
 SHARED = {
-    f"lake/sources/{source}.yml": f"kind: {kind}\nconnection: {{local: true}}\ntables: {{{table}: {{from: {origin}}}}}\n"
+    f"lake/sources/{source}.yml": f"kind: {kind}\nconnection: {{local: true}}\ntables: {{{table}: {origin}}}\n"
     for source, kind, table, origin in (
         ("shop", "postgresql", "shop_rows", "public.shop_rows"),
         ("till", "mariadb", "till_rows", "till.till_rows"),
