@@ -170,6 +170,28 @@ def test_each_event_counts_once_within_its_horizon(ground, make_project, land) -
     assert 0 < len(expected) < 300
 
 
+def test_a_new_snapshot_takes_rows_away_only_when_every_partition_has_it(ground, make_project, land) -> None:
+    """The end of a snapshot lands in one partition while another still lacks its rows: none may be missing."""
+    project = make_project(project_files({"snap": contract("snap", "id integer key;n integer")}, {}), on=ground)
+    schema.ensure(project)
+
+    def rows(n: int, epoch: int, ids: tuple[int, ...], at: int) -> list[dict[str, Any]]:
+        common = {"op": "r", "epoch": epoch, "position": f"{epoch:05d}", "at": at}
+        made = [common | {"key": {"id": i}, "after": {"id": i, "n": n}, "partition": i % 2} for i in ids]
+        made[-1]["snapshot"] = "last"
+        return made
+
+    land(project, "snap", rows(1, 1, (0, 1, 2, 3), 1))
+    refresh(project, project.table("snap"), lambda: session(project))
+    second = rows(2, 2, (1, 0), 5)  # 2 and 3 were deleted while nobody watched
+    land(project, "snap", second[1:])
+    current = refresh(project, project.table("snap"), lambda: session(project))
+    assert {i: r["n"] for i, r in rows_of(current.path).items()} == {0: 2, 1: 1, 2: 1, 3: 1}
+    land(project, "snap", second[:1])
+    current = refresh(project, project.table("snap"), lambda: session(project))
+    assert {i: r["n"] for i, r in rows_of(current.path).items()} == {0: 2, 1: 2}
+
+
 def test_a_lost_commit_note_and_a_killed_run_change_nothing(ground, make_project, land) -> None:
     """Folding a range again, as after a kill between commit and record, or after the log forgot the state."""
     project = make_project(project_files({"again": contract("again", "id integer key;n integer")}, {}), on=ground)

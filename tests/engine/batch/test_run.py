@@ -135,7 +135,8 @@ def test_changes_history_and_python(project, land) -> None:
         ("u", 1, Decimal("5.00")), ("d", 2, Decimal("2.20")), ("c", 3, Decimal("7.00")),
     ]  # fmt: skip
     run(project, job(project, "told"))
-    told = "SELECT id, amount, extract(second FROM valid_from)::int, extract(second FROM valid_to)::int FROM told ORDER BY 1, 3"
+    second = "extract(second FROM valid_{})::int"
+    told = f"SELECT id, amount, {second.format('from')}, {second.format('to')} FROM told ORDER BY 1, 3"
     assert query(project, told).rows == [
         (1, Decimal("1.10"), 1, 6), (1, Decimal("5.00"), 6, 8), (2, Decimal("2.20"), 2, 7), (3, Decimal("0.05"), 3, 8),
         (3, Decimal("7.00"), 9, None), (4, Decimal("9.00"), 4, 8),
