@@ -30,7 +30,8 @@ BLANK = st.sampled_from(["", " ", "\n", "\t", "\r"])
 MANGLED = st.lists(WORDS | BLANK, max_size=60).map("".join)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(300)  # a busy machine
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(PATHS), text=st.one_of(MANGLED, st.text()), data=st.none() | st.binary(max_size=60))
 def test_no_file_makes_loading_or_checking_raise(folder, path: str, text: str, data: bytes | None):
     before = (folder.root / path).read_bytes() if (folder.root / path).exists() else None
@@ -47,7 +48,7 @@ def test_no_file_makes_loading_or_checking_raise(folder, path: str, text: str, d
         (folder.root / path).write_bytes(before)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=MANGLED)
 def test_headrace_yml_raises_problems_and_nothing_else(folder, text: str):
     folder.write("headrace.yml", text)
