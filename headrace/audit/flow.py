@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from graphlib import TopologicalSorter
+from uuid import uuid4
 
 from headrace.batch import run as batch
 from headrace.errors import HeadraceError, Problem
-from headrace.ingest import markers
+from headrace.ingest import headers, markers
 from headrace.ingest.pull import pull
 from headrace.lake import landing
 from headrace.project import Job, Project
@@ -21,6 +22,9 @@ from headrace.stream import ensure as stream
 
 Targets = dict[tuple[str, int], int]
 POLL_SECONDS = 0.3
+# Flink tells the bus which offsets a checkpoint covers when its reader next wakes up: with the next record, or after its
+# poll of ten seconds. On a quiet topic a further marker wakes it, once a checkpoint (every 3 s) has had time to complete.
+NUDGE_SECONDS = 3.5
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,29 @@ class Lag:
     note: str = ""
 
 
+@dataclass
+class Nudge:
+    """Wakes the readers of alert views that lag on topics where nothing else happens."""
+
+    project: Project
+    last: float = field(default_factory=time.monotonic)
+
+    def due(self, lags: list[Lag]) -> None:
+        """Writes a marker to the topics of the lagging alert views, at most once per NUDGE_SECONDS."""
+        late = {lag.name for lag in lags if lag.stage == "alert view" and lag.behind}
+        if late and time.monotonic() - self.last >= NUDGE_SECONDS:
+            self.last = time.monotonic()
+            topics = {t.topic for j in self.project.jobs if j.name in late for t in self.project.tables_behind(j)}
+            markers.write(self.project, sorted(topics), headers.QUIET + uuid4().hex)
+
+
 def measure(project: Project, targets: Targets) -> list[Lag]:
     """The lag of every landing table, alert view and batch view behind the targets. Reads positions, changes nothing."""
-    landed = {name: landing.positions(project, name) for name in project.tables}
     lags = []
     for name, table in sorted(project.tables.items()):
+        landed = landing.positions(project, name)
         goals = {p: t for (topic, p), t in targets.items() if topic == table.topic}
-        lags.append(Lag("landing", name, sum(max(0, goal + 1 - landed[name].get(p, 0)) for p, goal in goals.items())))
+        lags.append(Lag("landing", name, sum(max(0, goal + 1 - landed.get(p, 0)) for p, goal in goals.items())))
     for job in project.jobs:
         lags.append(_alert_lag(project, job, targets) if job.kind == "stream" else _batch_lag(project, job))
     return lags
@@ -61,7 +81,7 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
     progress("writing markers")
     targets = markers.mark(project, timeout=max(1.0, deadline - time.monotonic()))
     progress("waiting for landing")
-    _until(project, targets, deadline, lambda lag: lag.stage == "landing")
+    _until(project, targets, deadline, "landing")
     failed: list[Problem] = []
     for job in in_order(project):
         if _batch_lag(project, job).behind:
@@ -73,21 +93,23 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
     if failed:
         raise HeadraceError(*failed)
     progress("waiting for alert views")
-    _until(project, targets, deadline, lambda lag: lag.stage == "alert view")
+    _until(project, targets, deadline, "alert view")
     return time.monotonic() - began
 
 
-def flow(project: Project, patience: float = 8.0) -> list[dict[str, object]]:
-    """Where everything stands, for `status`: marks the sources, then gives each consumer `patience` seconds to catch up."""
+def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
+    """Where everything stands, for `status`: marks the sources, then gives each consumer `patience` seconds to arrive."""
     deadline = time.monotonic() + patience
     try:
         targets = markers.mark(project, timeout=patience)
     except HeadraceError as error:
         return [asdict(Lag("source", "", 1, error.problems[0].message))]
+    nudge = Nudge(project)
     while True:
         lags = measure(project, targets)
-        if time.monotonic() > deadline or not any(lag.behind for lag in lags):
+        if time.monotonic() > deadline or not any(lag.behind for lag in lags if lag.stage != "batch view"):
             return [asdict(lag) for lag in lags]
+        nudge.due(lags)
         time.sleep(POLL_SECONDS)
 
 
@@ -117,14 +139,16 @@ def _batch_lag(project: Project, job: Job) -> Lag:
     return Lag("batch view", job.name, behind)
 
 
-def _until(project: Project, targets: Targets, deadline: float, concerns: Callable[[Lag], bool]) -> None:
+def _until(project: Project, targets: Targets, deadline: float, stage: str) -> None:
+    nudge = Nudge(project)
     while True:
-        late = [lag for lag in measure(project, targets) if concerns(lag) and lag.behind]
+        lags = measure(project, targets)
+        late = [lag for lag in lags if lag.stage == stage and lag.behind]
         if not late:
             return
         if time.monotonic() > deadline:
-            raise HeadraceError(
-                *(Problem(f"{lag.stage} {lag.name} is {lag.behind} positions behind. {lag.note}".strip()) for lag in late),
-                hint="headrace status   shows the servers; headrace logs NAME   what one of them says",
-            )
+            said = [f"{lag.stage} {lag.name} is {lag.behind} positions behind. {lag.note}".strip() for lag in late]
+            hint = "headrace status   shows the servers; headrace logs NAME   what one of them says"
+            raise HeadraceError(*(Problem(text, hint=hint) for text in said))
+        nudge.due(lags)
         time.sleep(POLL_SECONDS)

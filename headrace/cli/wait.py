@@ -15,11 +15,15 @@ def command(
 ) -> None:
     """Wait until all that was committed to the sources is landed, in current tables, batch views and alert views.
 
-    Decided by position: markers are written through every source and followed to the end. Stale batch views are run now.
-    On time-out it says what lags by how much, and exits with 1.
+    Decided by position: markers are written through every source and followed to the end. Stale batch views are run
+    now. On time-out it says what lags by how much, and exits with 1.
     """
     from headrace.audit.flow import wait
 
-    seconds = wait(project(), timeout, (lambda text: None) if quiet else (lambda text: print(f"  {text} …", flush=True)))
+    def progress(text: str) -> None:
+        if not quiet:
+            print(f"  {text} …", flush=True)
+
+    seconds = wait(project(), timeout, progress)
     if not quiet:
         print(f"everything has arrived ({seconds:.1f} s)")

@@ -24,9 +24,14 @@ def test_every_view_equals_the_same_sql_over_a_copy_of_the_sources(company: Comp
     assert oracle.differences(company.project) == {}
 
 
-def test_status_says_caught_up_by_position(company: Company):
-    said = company.status()
-    assert said["caught_up"], said["flow"]
+def test_status_says_caught_up_by_position(company: Company, until):  # type: ignore[no-untyped-def]
+    said: dict = {}  # type: ignore[type-arg]
+
+    def caught_up() -> bool:
+        said.update(company.status())
+        return said["caught_up"]
+
+    until(caught_up, 90, "status says that everything is caught up")
     assert {row["name"] for row in said["flow"]} == {*company.project.tables, *(j.name for j in company.project.jobs)}
     assert {row["state"] for row in said["servers"]} == {"running"}, said["servers"]
 
