@@ -203,10 +203,12 @@ def _wait(project: Project, server: Server) -> None:
 
 
 def _reason(problem: Exception) -> str:
-    """An engine's exception in one line: gRPC keeps it in `details`, PostgreSQL in the last line."""
+    """An engine's exception in one line; gRPC keeps it in `details`."""
     details = getattr(problem, "details", None)
     lines = str(details() if callable(details) else problem).strip().splitlines()
-    return lines[-1][:200] if lines else type(problem).__name__
+    if lines and "refused" in lines[0].lower():
+        return "nothing listens on its port"
+    return lines[0][:200] if lines else type(problem).__name__
 
 
 def _ours(server: Server, pid: int) -> None:
