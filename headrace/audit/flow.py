@@ -1,7 +1,7 @@
 """How far the data has come, by position: source → bus → landing → alert views and batch views.
 
-A position is reached or it is not; no clock is asked. `targets` come from markers (headrace.ingest.markers): whoever has
-passed a marker has seen everything that was committed to the sources before it was written.
+A position is reached or it is not; no clock is asked. `targets` come from markers (headrace.ingest.markers): whoever
+has passed a marker has seen everything that was committed to the sources before it was written.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from headrace.stream import ensure as stream
 
 Targets = dict[tuple[str, int], int]
 POLL_SECONDS = 0.3
-# Flink tells the bus which offsets a checkpoint covers when its reader next wakes up: with the next record, or after its
-# poll of ten seconds. On a quiet topic a further marker wakes it, once a checkpoint (every 3 s) has had time to complete.
+# Flink tells the bus which offsets a checkpoint covers when its reader next wakes up: with the next record, or after
+# its poll of ten seconds. On a quiet topic a further marker wakes it, once a checkpoint (every 3 s) has had its time.
 NUDGE_SECONDS = 3.5
 
 
@@ -54,7 +54,7 @@ class Nudge:
 
 
 def measure(project: Project, targets: Targets) -> list[Lag]:
-    """The lag of every landing table, alert view and batch view behind the targets. Reads positions, changes nothing."""
+    """The lag of each landing table, alert view and batch view behind the targets. Reads positions, changes nothing."""
     lags = []
     for name, table in sorted(project.tables.items()):
         landed = landing.positions(project, name)
@@ -98,7 +98,7 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
 
 
 def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
-    """Where everything stands, for `status`: marks the sources, then gives each consumer `patience` seconds to arrive."""
+    """Where everything stands, for `status`: marks the sources, then gives each reader `patience` seconds to arrive."""
     deadline = time.monotonic() + patience
     try:
         targets = markers.mark(project, timeout=patience)
