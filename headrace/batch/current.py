@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from headrace.batch import events, shape
+from headrace.batch.explain import lost, quiet, said
 from headrace.batch.tidy import tidy
 from headrace.errors import HeadraceError
 from headrace.lake import landing, paths
@@ -83,7 +84,14 @@ def refresh(project: Project, table: Table, session: Callable[[], SparkSession],
         found = _unchanged(project, table)
         if found and not rebuild:
             return found
-        return _fold(project, table, session, rebuild)
+        from pyspark.errors import PySparkException
+
+        quiet()
+        try:
+            return _fold(project, table, session, rebuild)
+        except PySparkException as error:
+            reason = lost(error) or said(str(error).strip())[0]
+            raise HeadraceError(f"the current table {table.name!r} could not be folded: {reason}") from error
 
 
 def fingerprint(contract: Contract) -> str:

@@ -36,21 +36,40 @@ def explain(job: Job, error: Exception) -> HeadraceError:
     if not isinstance(error, PySparkException):
         place = in_traceback(job, error) or Place(job.path)
         return HeadraceError(f"{type(error).__name__}: {error}", place=place)
+    gone = lost(error)
+    if gone:
+        return HeadraceError(gone, hint=f"headrace run {job.name}")
     text = str(error).strip()
-    said = text
-    cause = _CAUSE.search(text)
-    if cause and text.startswith(("[TASK_", "[JOB_", "Job aborted", "[_LEGACY", "[FAILED_")):
-        said = cause[1]
-    code = _CODE.match(said)
-    message = _END.split(said[code.end() :] if code else said, maxsplit=1)[0].strip()
-    suggested = _SUGGESTED.search(message)
-    hint = f"did you mean one of {suggested[1].replace('`', '')}?" if suggested else ""
-    message = _SUGGESTED.sub("", message)
-    if code and code[1] == "TABLE_OR_VIEW_NOT_FOUND":
+    message, code, hint = said(text)
+    if code == "TABLE_OR_VIEW_NOT_FOUND":
         message = message.split(" Verify", maxsplit=1)[0]
         hint = "there is: " + ", ".join(i.name for i in job.inputs)
-    shown = f"[{code[1]}] {message}" if code else message
+    shown = f"[{code}] {message}" if code else message
     return HeadraceError(shown, place=_place(job, error, text, message), hint=hint)
+
+
+def lost(error: Exception) -> str:
+    """What to say when the Spark server went away or was restarted under a run; '' when it is something else."""
+    if (
+        "GrpcException" in type(error).__name__
+        or "RetriesExceeded" in type(error).__name__
+        or "INVALID_HANDLE" in str(error)
+    ):
+        return "the Spark Connect server went away during the run"
+    return ""
+
+
+def said(text: str) -> tuple[str, str, str]:
+    """Spark's text as message, error class and hint, without plan, SQLSTATE and stack trace."""
+    chosen = text
+    cause = _CAUSE.search(text)
+    if cause and text.startswith(("[TASK_", "[JOB_", "[FAILED_", "Job aborted")):
+        chosen = cause[1]
+    code = _CODE.match(chosen)
+    message = _END.split(chosen[code.end() :] if code else chosen, maxsplit=1)[0].strip()
+    suggested = _SUGGESTED.search(message)
+    hint = f"did you mean one of {suggested[1].replace('`', '')}?" if suggested else ""
+    return _SUGGESTED.sub("", message), code[1] if code else "", hint
 
 
 def in_traceback(job: Job, error: BaseException) -> Place | None:

@@ -42,6 +42,16 @@ COMMENT ON TABLE ops.dead_jobs IS 'Jobs that failed for good, with the command t
 def ensure(project: Project) -> None:
     """Makes schemas, roles, grants and ops tables as this version wants them; harmless and safe to call at any time,
     also from several processes at once. Cheap when there is nothing to do. Never drops anything."""
+    import psycopg
+
+    try:
+        _ensure(project)
+    except psycopg.errors.InsufficientPrivilege as error:
+        hint = "the role in `serving:` of headrace.yml needs CREATE on its database, and CREATEROLE"
+        raise HeadraceError(f"the serving database can't be set up: {str(error).strip()}", hint=hint) from None
+
+
+def _ensure(project: Project) -> None:
     with connect(project, autocommit=False) as connection:
         wanted = hashlib.sha256(_text().encode()).hexdigest()[:16]
         comment = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'ops'"
