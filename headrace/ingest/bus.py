@@ -56,7 +56,7 @@ def topic_ids(client: AdminClient, topics: list[str], timeout: float = 10) -> di
 
 def ends(project: Project, topics: dict[str, int], client: AdminClient | None = None) -> dict[tuple[str, int], int]:
     """(topic, partition) → offset after the last record, of topics given with their number of partitions."""
-    asked = {TopicPartition(t, p): OffsetSpec.latest() for t, n in topics.items() for p in range(n)}
+    asked: Any = {TopicPartition(t, p): OffsetSpec.latest() for t, n in topics.items() for p in range(n)}
     if not asked:
         return {}
     client = client or admin(project)  # it must live until its futures are done
@@ -88,9 +88,10 @@ def read_to_end(project: Project, topic: str, timeout: float = 30) -> list[Any]:
             if time.monotonic() > deadline:
                 raise HeadraceError(f"topic {topic} could not be read to its end within {timeout:.0f} s")
             for message in consumer.consume(1000, 0.5):
-                if message.error() is None:
+                error = message.error()
+                if error is None:
                     records.append(message)
-                elif message.error().name() == "_PARTITION_EOF":
+                elif error.name() == "_PARTITION_EOF":
                     open_.discard(message.partition())
         return records
     finally:

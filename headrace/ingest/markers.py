@@ -58,7 +58,7 @@ def write(project: Project, names: list[str], marker: str, timeout: float = 10) 
 
     settings = bus.producer_settings(project, message_timeout_ms=int(timeout * 1000))
     producer = Producer(settings)
-    head = [(headers.MARKER, marker.encode())]
+    head: Any = [(headers.MARKER, marker.encode())]
     for topic in names:
         for partition in range(there.get(topic, 0)):
             producer.produce(topic, value, partition=partition, headers=head, on_delivery=delivered)
@@ -91,7 +91,7 @@ def _through_sources(project: Project, sources: list[Source], marker: str, deadl
         while waiting and time.monotonic() < deadline:
             for message in consumer.consume(500, 0.05):
                 if message.error() is None and marker.encode() in (message.value() or b""):
-                    waiting.pop(message.topic(), None)
+                    waiting.pop(str(message.topic()), None)
     except KafkaException as error:
         raise bus.unreachable(project, error) from error
     finally:

@@ -93,7 +93,7 @@ def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[L
 
 def _produce(producer: Producer, table: Table, source: Source, line: Line, pull: int) -> None:
     now = int(time.time() * 1000)
-    head: list[tuple[str, bytes]] = []
+    head: Any = []
     if isinstance(line.row, bytes):  # a line that could not be read: landing quarantines it with this reason
         key, value = None, line.row
         head = [(headers.ERROR, line.error.encode())]
