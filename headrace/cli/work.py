@@ -14,7 +14,7 @@ app = typer.Typer(help="Run one of Headrace's own workers in the foreground.", n
 
 @app.command()
 def landing() -> None:
-    """Land every topic: a member of the consumer group headrace-landing."""
+    """Land every topic: a member of the project's consumer group."""
     from headrace.ingest import worker
 
     worker.main(project())

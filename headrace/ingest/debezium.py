@@ -64,7 +64,7 @@ def config(project: Project, source: Source, epoch: int) -> dict[str, str]:
         "heartbeat.action.query": beat(source),
         EPOCH: str(epoch),
     }
-    own = _postgresql(source) if source.kind == "postgresql" else _mariadb(project, source)
+    own = _postgresql(project, source) if source.kind == "postgresql" else _mariadb(project, source)
     return {**_COMMON, **common, **own}
 
 
@@ -77,12 +77,13 @@ def beat(source: Source) -> str:
     return f"REPLACE INTO {table} (name, marker, at) VALUES ('heartbeat', '', now(6))"
 
 
-def _postgresql(source: Source) -> dict[str, str]:
+def _postgresql(project: Project, source: Source) -> dict[str, str]:
+    own = f"headrace_{project.settings.name}_{source.name}".replace("-", "_")[:63]  # two projects may read one server
     return {
         "database.dbname": topics.database(source),
         "plugin.name": "pgoutput",
-        "slot.name": f"headrace_{source.name}",
-        "publication.name": f"headrace_{source.name}",
+        "slot.name": own,
+        "publication.name": own,
         "publication.autocreate.mode": "filtered",
         "status.update.interval.ms": "5000",
         "database.tcpKeepAlive": "true",

@@ -22,7 +22,6 @@ from headrace.ingest.layout import Layout
 from headrace.lake import landing
 from headrace.project import Project, load
 
-GROUP = "headrace-landing"
 ROWS = 50_000  # of a batch
 BYTES = 10 << 20  # of a batch, as the messages came; decoded it takes a few times that
 SECONDS = 2.0  # a batch waits for, unless somebody waits for it (a marker of `mark`)
@@ -30,7 +29,6 @@ LOOK = 5.0  # seconds between looks at files and topics
 REPORT = 30.0
 RETRY = 15.0  # seconds until a stopped topic is tried again
 _SETTINGS = {
-    "group_id": GROUP,
     "isolation_level": "read_committed",
     "enable_auto_commit": False,  # positions are the lake's
     "auto_offset_reset": "error",  # a log that starts after our position has lost records: never skip them in silence
@@ -42,6 +40,11 @@ _SETTINGS = {
     "fetch_wait_max_ms": 100,
     "topic_metadata_refresh_interval_ms": 10000,
 }
+
+
+def group(project: Project) -> str:
+    """The consumer group of a project's landing workers: two projects on one bus do not share partitions."""
+    return f"headrace-{project.settings.name}-landing"
 
 
 def main(project: Project) -> None:
@@ -107,7 +110,7 @@ class Worker:
         else:
             return False
         self._back()
-        settings = bus.settings(self.project, **_SETTINGS) | {"error_cb": self._error}
+        settings = bus.settings(self.project, group_id=group(self.project), **_SETTINGS) | {"error_cb": self._error}
         self._consumer = Consumer(settings)
         self._subscribe()
         return True
@@ -168,7 +171,7 @@ class Worker:
         for message in self._consumer.consume(2000, 0.1):
             error = message.error()
             if error is None:
-                grouped.setdefault(message.topic(), []).append(message)
+                grouped.setdefault(str(message.topic()), []).append(message)
                 self._rows += 1
                 self._bytes += len(message.value() or b"")
                 if not self._urgent and message.key() is None and self._awaited(message):
