@@ -16,7 +16,6 @@ What to ask for, cheapest first:
   names of topics (tables) and sources that no other test has: put the test's name in them. Secrets are the shared ones:
   a source says `connection: {url: "postgresql://headrace:${SHOP_PASSWORD}@127.0.0.1:PORT/shop"}`
   (`shared_url(project, source)`).
-  Only one project on the shared bus may run landing workers at a time: the consumer group's name is fixed.
 * `platform(project, only={...}) -> Project`: servers of this project alone (`connection.local` and free ports of its
   own). Dear: only for tests about starting, stopping and killing.
 * `until(condition, seconds, what)`: waits for a state instead of sleeping; returns the condition's value.
