@@ -30,7 +30,7 @@ def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: 
     install.require()
     secrets.ensure(project)
     kept.keep(project, keep or {})
-    wanted = chosen(project, only)
+    wanted = chosen(project, only | set(keep or {}) if only else None)
     with _alone(project):
         restart = supervise.ensure(project, servers(project))
         wanted = [s for s in servers(project) if s in wanted or s.name in restart] if restart else wanted

@@ -71,7 +71,7 @@ def holder(port: int) -> str:
     if pid is None:
         return "a process that we may not see"
     try:
-        command = " ".join(psutil.Process(pid).cmdline())
+        command = " ".join(" ".join(psutil.Process(pid).cmdline()).split())
     except psutil.Error:
         command = "which we may not look at"
     return f"pid {pid} ({command if len(command) < 90 else command[:87] + '…'})"

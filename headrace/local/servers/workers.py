@@ -12,7 +12,7 @@ from headrace.project import Project
 
 def landing(project: Project) -> Server:
     """A member of the consumer group that lands every topic."""
-    ready = (lambda: probe.group(project.addresses.bus, "headrace-landing")) if project.tables else nothing
+    ready = (lambda: _has_joined(project)) if project.tables else nothing
     return Server(
         name="landing",
         part="landing",
@@ -29,6 +29,12 @@ def pulse(project: Project) -> Server:
     return Server(
         name="pulse", part="pulse", needs=("bus", "postgres"), memory="0.2 GB", ready=nothing, **_work(project, "pulse")
     )
+
+
+def _has_joined(project: Project) -> None:
+    from headrace.ingest import worker
+
+    probe.group(project.addresses.bus, worker.group(project))
 
 
 def _work(project: Project, what: str) -> dict[str, Any]:

@@ -93,3 +93,16 @@ def test_kept_commands_run_beside_the_platform_until_forgotten(local_project):
     assert demo.command == ("python", "-m", "demo", "--forever")
     kept.forget(project)
     assert names(servers(project)) == ALL
+
+
+def test_landing_is_asked_for_in_the_group_that_its_worker_joins(local_project, monkeypatch):
+    """Another name here, and `up` would wait for a group that nobody joins."""
+    from headrace.ingest import worker
+    from headrace.local import probe
+
+    asked: list[str] = []
+    monkeypatch.setattr(probe, "group", lambda address, name: asked.append(name))
+    project = local_project()
+    (landing,) = chosen(project, {"landing"})
+    landing.ready()
+    assert asked == [worker.group(project)]
