@@ -77,7 +77,7 @@ class Clinic:
     def runs(self, dag: str) -> list[dict]:
         return self.get(f"dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
 
-    def ends(self, dag: str, run: str, seconds: float = 60) -> str:
+    def ends(self, dag: str, run: str, seconds: float = 120) -> str:
         """The state a run ends in."""
         state = lambda: self.get(f"dags/{dag}/dagRuns/{run}")["state"]  # noqa: E731
         self.until(lambda: state() in {"success", "failed"}, seconds, f"{dag} {run} ends")
@@ -118,7 +118,7 @@ def test_every_source_and_job_is_there_and_unpaused(clinic: Clinic):
 
 def test_pulls_scheduled_views_and_stream_jobs_begin_at_once(clinic: Clinic):
     for call in ("source pull lists", "run tariffs_now", "run dear_visit --ensure"):
-        clinic.until(lambda c=call: clinic.calls(c) == 1, 60, f"`headrace {call}` was called")
+        clinic.until(lambda c=call: clinic.calls(c) == 1, 120, f"`headrace {call}` was called")
 
 
 def test_a_dropped_file_appears_and_a_broken_one_is_pointed_at(clinic: Clinic):
@@ -134,9 +134,9 @@ def test_a_dropped_file_appears_and_a_broken_one_is_pointed_at(clinic: Clinic):
         except HeadraceError:
             return False
 
-    clinic.until(here, 30, "the DAG of the dropped file")
-    assert time.monotonic() - began < 20
-    clinic.until(lambda: clinic.get("importErrors")["total_entries"] == 1, 30, "the broken file as an import error")
+    clinic.until(here, 50, "the DAG of the dropped file")
+    assert time.monotonic() - began < 50, "sooner than the interval of a minute at which Airflow reads by itself"
+    clinic.until(lambda: clinic.get("importErrors")["total_entries"] == 1, 90, "the broken file as an import error")
     (error,) = clinic.get("importErrors")["import_errors"]
     assert Path(error["filename"]).name == "mistakes.py"
     assert "jobs/batch/broken.sql:2\n    2 | SELECT id FROM bedz\n                       ^" in error["stack_trace"]
@@ -146,7 +146,7 @@ def test_a_dropped_file_appears_and_a_broken_one_is_pointed_at(clinic: Clinic):
     assert clinic.ends("batch__dropped", clinic.start("batch__dropped")) == "success"
     (jobs / "broken.sql").unlink()
     touch_dags(clinic.project)
-    clinic.until(lambda: clinic.get("importErrors")["total_entries"] == 0, 30, "no import error once it is mended")
+    clinic.until(lambda: clinic.get("importErrors")["total_entries"] == 0, 90, "no import error once it is mended")
 
 
 class Lake:
@@ -180,7 +180,7 @@ def test_new_data_starts_exactly_one_run_however_often_it_lands(clinic: Clinic):
         lake.visits += 10
         announcer.beat()
         time.sleep(0.3)
-    clinic.until(lambda: clinic.calls("run visits_per_bed") == before + 1, 30, "one run")
+    clinic.until(lambda: clinic.calls("run visits_per_bed") == before + 1, 90, "one run")
     (run,) = clinic.runs("batch__visits_per_bed")
     assert run["run_type"] == "asset_triggered"
     assert clinic.ends("batch__visits_per_bed", run["dag_run_id"]) == "success"
@@ -214,16 +214,16 @@ def test_a_run_can_be_cleared_and_runs_again(clinic: Clinic):
 
 def test_a_failing_task_is_tried_again_later_and_later_then_fails_once(clinic: Clinic):
     dag, run = "batch__fails", clinic.failing_run
-    assert clinic.ends(dag, run, seconds=200) == "failed"
+    assert clinic.ends(dag, run, seconds=300) == "failed"
     assert clinic.calls("run fails") == 5
     tries = clinic.get(f"dags/{dag}/dagRuns/{run}/taskInstances/run/tries")["task_instances"]
     starts = sorted(datetime.fromisoformat(t["start_date"]) for t in tries)
     gaps = [(b - a).total_seconds() for a, b in pairwise(starts)]
     assert gaps[0] >= 5
     assert gaps[3] > gaps[1] > gaps[0], gaps
-    assert max(gaps) < 60 + 15, "the ceiling"
+    assert max(gaps) < 120, "a minute is the ceiling; a busy scheduler adds to it"
     # The record of the dead job is made once, after the last try, with the error.
-    clinic.until(lambda: clinic.calls("work dead-job fails --kind batch --error"), 20, "the dead job")
+    clinic.until(lambda: clinic.calls("work dead-job fails --kind batch --error"), 60, "the dead job")
     assert clinic.calls("work dead-job") == 1
     log = str(clinic.get(f"dags/{dag}/dagRuns/{run}/taskInstances/run/logs/1"))
     for line in ("jobs/batch/fails.sql:2", "2 | SELECT id / 0 FROM visits", "division by zero"):
