@@ -86,15 +86,24 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
     for job in in_order(project):
         if _batch_lag(project, job).behind:
             progress(f"running {job.name}")
-            try:
-                batch.run(project, job)
-            except HeadraceError as error:
-                failed += error.problems
+            failed += _run(project, job, deadline)
     if failed:
         raise HeadraceError(*failed)
     progress("waiting for alert views")
     _until(project, targets, deadline, "alert view")
     return time.monotonic() - began
+
+
+def _run(project: Project, job: Job, deadline: float) -> tuple[Problem, ...]:
+    """Runs a batch view. A mistake in its file is final; a server that is away is given until the deadline."""
+    while True:
+        try:
+            batch.run(project, job)
+            return ()
+        except HeadraceError as error:
+            if any(problem.place for problem in error.problems) or time.monotonic() > deadline:
+                return error.problems
+            time.sleep(1.0)
 
 
 def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:

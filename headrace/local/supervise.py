@@ -120,6 +120,8 @@ def shutdown(project: Project) -> None:
             psutil.Process(pid).wait(timeout=90)
         except psutil.NoSuchProcess:
             pass
+        except psutil.TimeoutExpired:  # a server that doesn't end on a busy machine: it is ended with the orphans
+            psutil.Process(pid).kill()
     _end_orphans(project)
 
 
