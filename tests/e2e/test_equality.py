@@ -42,7 +42,8 @@ def test_each_acknowledged_event_landed_once_or_is_in_quarantine_once(company: C
     lines = truth.sent(project, project.table(table))
     rows = DeltaTable(paths.landing(project, table)).to_pyarrow_table(columns=["op", "partition", "offset"]).to_pylist()
     landed = sorted((row["partition"], row["offset"]) for row in rows if row["op"] == "c")
-    rejected = truth.quarantined(project, table)
+    ours = {(line["partition"], line["offset"]) for line in lines}
+    rejected = [at for at in truth.quarantined(project, table) if at in ours]  # others may have sent bad rows as well
     malformed = [(line["partition"], line["offset"]) for line in lines if line["kind"] == "malformed"]
     assert rejected == malformed
     assert landed == [(line["partition"], line["offset"]) for line in lines if line["kind"] != "malformed"]
