@@ -91,7 +91,8 @@ def refresh(project: Project, table: Table, session: Callable[[], SparkSession],
             return _fold(project, table, session, rebuild)
         except PySparkException as error:
             reason = lost(error) or said(str(error).strip())[0]
-            raise HeadraceError(f"the current table {table.name!r} could not be folded: {reason}") from error
+            message = f"the current table {table.name!r} could not be folded: {reason}"
+            raise HeadraceError(message, hint="run the job again; nothing is lost or counted twice") from error
 
 
 def fingerprint(contract: Contract) -> str:

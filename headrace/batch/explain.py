@@ -20,6 +20,9 @@ _LINE = re.compile(r"line (\d+),? pos (\d+)")
 _BLOCK = re.compile(r"== SQL \(line (\d+), position (\d+)\) ==")
 _CAUSE = re.compile(r"Caused by: [\w.$]+: (\[[A-Z][A-Z_0-9.]+\] .*)")
 _SUGGESTED = re.compile(r"\s*Did you mean one of the following\? \[(.*?)\]\.?")
+_LOST = re.compile(
+    r"StatusCode\.UNAVAILABLE|INVALID_HANDLE|No active Spark session|stopped SparkContext|Connection refused|Connection reset|Socket closed"
+)
 _QUOTED = re.compile(r"[`\"](\w+)[`\"]")
 
 
@@ -50,11 +53,7 @@ def explain(job: Job, error: Exception) -> HeadraceError:
 
 def lost(error: Exception) -> str:
     """What to say when the Spark server went away or was restarted under a run; '' when it is something else."""
-    if (
-        "GrpcException" in type(error).__name__
-        or "RetriesExceeded" in type(error).__name__
-        or "INVALID_HANDLE" in str(error)
-    ):
+    if "RetriesExceeded" in type(error).__name__ or _LOST.search(str(error)):
         return "the Spark Connect server went away during the run"
     return ""
 
