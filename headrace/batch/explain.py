@@ -21,7 +21,8 @@ _BLOCK = re.compile(r"== SQL \(line (\d+), position (\d+)\) ==")
 _CAUSE = re.compile(r"Caused by: [\w.$]+: (\[[A-Z][A-Z_0-9.]+\] .*)")
 _SUGGESTED = re.compile(r"\s*Did you mean one of the following\? \[(.*?)\]\.?")
 _LOST = re.compile(
-    r"StatusCode\.UNAVAILABLE|INVALID_HANDLE|No active Spark session|stopped SparkContext|Connection refused|Connection reset|Socket closed"
+    r"StatusCode\.UNAVAILABLE|INVALID_HANDLE|Connection refused|Connection reset|Socket closed"
+    r"|No active Spark session|stopped SparkContext"
 )
 _QUOTED = re.compile(r"[`\"](\w+)[`\"]")
 
