@@ -7,6 +7,7 @@ therefore (position, offset): a key stays on one partition, and a connector writ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,22 @@ def positioner(kind: str) -> Callable[[dict[str, Any]], str]:
 
 
 def _lsn(source: dict[str, Any]) -> str:
-    return f"{source['lsn']:020d}"
+    """The change's LSN, but not before the last commit that the connector had passed when it wrote the change.
+
+    A transaction that was open when the snapshot was taken and committed later has changes with LSNs below the
+    snapshot's: by their LSN alone they would lose against the snapshot's rows, which don't have them.
+    """
+    lsn = source["lsn"]
+    if source.get("snapshot") not in (None, "false"):
+        return f"{lsn:020d}/"
+    return f"{max(lsn, _last_commit(source)):020d}/{lsn:020d}"
+
+
+def _last_commit(source: dict[str, Any]) -> int:
+    """The first half of Debezium's `sequence`: ["last commit's LSN", "LSN"] as text; 0 when it has none yet."""
+    sequence = source.get("sequence")
+    last = json.loads(sequence)[0] if isinstance(sequence, str) else None
+    return int(last) if last else 0
 
 
 def _binlog(source: dict[str, Any]) -> str:

@@ -32,8 +32,10 @@ def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: 
     kept.keep(project, keep or {})
     wanted = chosen(project, only | set(keep or {}) if only else None)
     with _alone(project):
-        restart = supervise.ensure(project, servers(project))
-        wanted = [s for s in servers(project) if s in wanted or s.name in restart] if restart else wanted
+        known = servers(project)
+        restart = supervise.ensure(project, known)  # names of running servers whose configuration changed
+        names = {s.name for s in wanted} | set(restart)
+        wanted = [s for s in known if s.name in names]
         states = supervise.states(project)
         ports.check([s for s in wanted if states[s.name]["statename"] not in supervise.RUNNING])
         steps = [graph.Step(s.name, lambda s=s: _start(project, s), (*s.needs, *provision.before(s))) for s in wanted]

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from headrace.ingest.decode import MAX_VALUE, WrongTimestamp
+from headrace.ingest.positions import positioner
 
 ROW = {"id": 7, "guest": "Ada", "paid": "12.50", "left_at": "2026-01-01T00:00:00.123456Z"}
 PG = {"lsn": 26656312, "ts_ms": 1767225600000, "snapshot": "false"}
@@ -77,7 +78,7 @@ def test_snapshot_rows_say_so(land, record) -> None:
 @pytest.mark.parametrize(
     ("kind", "source", "position"),
     [
-        ("postgresql", {"lsn": 5}, "00000000000000000005"),
+        ("postgresql", {"lsn": 5}, "00000000000000000005/00000000000000000005"),
         ("mariadb", {"file": "bin.000012", "pos": 345, "row": 3}, "0000000012/00000000000000000345"),
         ("jdbc", {"pull": 3, "row": 12}, "000000000003/000000000012"),
         ("files", {"pull": 10, "row": 1}, "000000000010/000000000001"),
@@ -86,6 +87,15 @@ def test_snapshot_rows_say_so(land, record) -> None:
 def test_positions_sort_as_text(land, record, kind: str, source: dict[str, object], position: str) -> None:
     message = {"op": "u", "before": None, "after": ROW, "source": source}
     assert land(kind, record(message))[0][0]["position"] == position
+
+
+def test_a_transaction_open_during_the_snapshot_comes_after_it() -> None:
+    """Its change stands in the log before the snapshot's position, its commit after it."""
+    position = positioner("postgresql")
+    snapshot = position({"lsn": 100, "snapshot": "true", "sequence": '[null,"100"]'})
+    late = position({"lsn": 90, "snapshot": "false", "sequence": '["120","90"]'})
+    after = position({"lsn": 130, "snapshot": "false", "sequence": '["120","130"]'})
+    assert snapshot < late < after
 
 
 def test_events_land_as_they_came(land, record) -> None:
