@@ -28,7 +28,7 @@ def test_a_change_lands_with_everything_a_cut_and_a_fold_need(land, record) -> N
         "op": "u",
         "key": '{"id":7}',
         "event_time": datetime(2026, 1, 1, 0, 0, 0, 123456, UTC),
-        "position": "00000000000026656312",
+        "position": "00000000000026656312/00000000000026656312",
         "epoch": 17,
         "snapshot": "false",
         "topic": "shop.visits",
