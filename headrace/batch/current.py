@@ -75,7 +75,7 @@ def refresh(project: Project, table: Table, session: Callable[[], SparkSession],
 
     Guarantee: that version is the fold of exactly the landed rows below its positions, in order of (epoch, source
     position, partition, offset), however they arrived, however often this ran or was killed. Serialised per table by a
-    lock in PostgreSQL. `session` is called only when there is something to fold; `rebuild` folds from the start.
+    lock in PostgreSQL. `session` makes a session, only when there is something to fold; `rebuild` folds from the start.
     """
     found = _unchanged(project, table)
     if found and not rebuild:
@@ -148,7 +148,7 @@ def _fold(project: Project, table: Table, session: Callable[[], SparkSession], r
         if commit:
             tidy(spark, path, commit.version + 1)
     finally:
-        spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+        spark.stop()
     after = stored(path)
     if after is None or after.state.get("positions") != new.to_json()["positions"]:
         raise HeadraceError(f"somebody else wrote {path} during the fold", hint="run the job again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ def session(project: Project) -> SparkSession:
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.remote(address).create()
+    # At exit pyspark asks the server to drop its ML cache, and retries for minutes when the server is gone: we have none.
+    atexit.unregister(spark.client._on_exit)
     for name, value in (SETTINGS if project.settings.spark else SETTINGS | EMBEDDED).items():
         spark.conf.set(name, value)
     return spark
