@@ -41,7 +41,7 @@ def session(project: Project) -> SparkSession:
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.remote(address).create()
-    # At exit pyspark asks the server to drop its ML cache, and retries for minutes when the server is gone: we have none.
+    # At exit pyspark asks the server to drop its ML cache, which we have not, and retries for minutes when it is gone.
     atexit.unregister(spark.client._on_exit)
     for name, value in (SETTINGS if project.settings.spark else SETTINGS | EMBEDDED).items():
         spark.conf.set(name, value)
