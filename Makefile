@@ -28,8 +28,11 @@ define tests
 	HEADRACE_TESTS_FOLDER="$$folder" $(PYTHON) -m pytest -q --durations=15 $(1)
 endef
 
+# One after the other: the servers of one kind of test are gone before the next begins.
 test: setup lint ## all set-up, then every test; stops what it started
-	$(call tests,tests)
+	$(call tests,tests/unit)
+	$(call tests,tests/engine)
+	$(call tests,tests/e2e)
 
 unit: setup ## tests without an engine
 	$(call tests,tests/unit)
