@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def repository() -> Path:
     """The checkout the tests run in."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., object]:
+    """Waits until a condition is true; fails with `what` and the last value or error when the seconds are over."""
+
+    def wait(condition: Callable[[], object], seconds: float, what: str = "") -> object:
+        end, last = time.monotonic() + seconds, None
+        while time.monotonic() < end:
+            try:
+                last = condition()
+                if last:
+                    return last
+            except Exception as error:
+                last = error
+            time.sleep(0.2)
+        pytest.fail(f"after {seconds:.0f} s still not: {what or condition}; last: {last!r}")
+
+    return wait

@@ -17,7 +17,11 @@ ROWS = 8
 
 def welcome(project: Project) -> None:
     """Waits for the first views, then prints them with the addresses. Never fails because a view is not there yet."""
+    began = time.monotonic()
     view = _until(lambda: _published(project), PATIENCE)
+    if view:
+        with step("the first view is there", began):  # said only once it is
+            pass
     alerts = _until(lambda: _alerts(project), 30.0)
     a = project.addresses
     print()
@@ -121,8 +125,6 @@ def main() -> int:
     """Welcomes to the project in or above the current folder."""
     try:
         project = load(find_root(Path()))
-        with step("first views are there"):
-            pass
         welcome(project)
     except HeadraceError as error:
         for problem in error.problems:

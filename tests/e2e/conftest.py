@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,22 +33,3 @@ def company(repository: Path) -> Iterator[Company]:
         if not os.environ.get("HEADRACE_KEEP"):
             made.down()
             shutil.rmtree(root, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., object]:
-    """Waits until a condition is true; fails with `what` and the last value or error when the seconds are over."""
-
-    def wait(condition: Callable[[], object], seconds: float, what: str = "") -> object:
-        end, last = time.monotonic() + seconds, None
-        while time.monotonic() < end:
-            try:
-                last = condition()
-                if last:
-                    return last
-            except Exception as error:
-                last = error
-            time.sleep(0.3)
-        pytest.fail(f"after {seconds:.0f} s still not: {what or condition}; last: {last!r}")
-
-    return wait

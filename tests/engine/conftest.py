@@ -29,7 +29,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -136,25 +135,6 @@ def shared_url() -> Callable[[Project, str], str]:
         return f"{of.kind}://headrace:${{{source.upper()}_PASSWORD}}@127.0.0.1:{port}/{database or of.database}"
 
     return url
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., object]:
-    """Waits until a condition is true; fails with `what` and the last value or error when the seconds are over."""
-
-    def wait(condition: Callable[[], object], seconds: float, what: str = "") -> object:
-        end, last = time.monotonic() + seconds, None
-        while time.monotonic() < end:
-            try:
-                last = condition()
-                if last:
-                    return last
-            except Exception as error:
-                last = error
-            time.sleep(0.2)
-        pytest.fail(f"after {seconds:.0f} s still not: {what or condition}; last: {last!r}")
-
-    return wait
 
 
 def _free_base() -> int:
