@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -124,10 +125,10 @@ def headrace(folder: Path) -> Iterator[Any]:
         root = folder / f"headrace-{number}"
         (root / "lake" / "sources").mkdir(parents=True)
         (root / "headrace.yml").write_text(yaml.safe_dump(settings | {"bus": load(folder).addresses.bus}))
-        (root / "schemas").symlink_to(folder / "schemas")
-        only = {**yaml.safe_load(text), "tables": {table: {"from": f"payments.{table}"}}}
+        shutil.copytree(folder / "schemas", root / "schemas")
+        only = {**yaml.safe_load(text), "tables": {table: f"payments.{table}"}}
         (root / "lake" / "sources" / "loaded.yml").write_text(yaml.safe_dump(only))
-        project = load(root)
+        project = loaded(root)
         worker = Worker(project)
         thread = threading.Thread(target=worker.run)
         thread.start()
@@ -153,6 +154,8 @@ def spark(folder: Path) -> Iterator[Any]:
         .config("spark.driver.extraClassPath", path)
         .config("spark.driver.memory", "3g")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.log.level", "ERROR")
         .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
         .config("spark.sql.shuffle.partitions", "4")
@@ -243,7 +246,12 @@ def own_project(folder: Path) -> Project:
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
-    project = load(folder)
+    return loaded(folder)
+
+
+def loaded(root: Path) -> Project:
+    """The project, without a mistake in it."""
+    project = load(root)
     if project.problems:
         raise SystemExit("\n".join(p.render() for p in project.problems))
     return project
