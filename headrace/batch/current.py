@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.batch import events, shape
 from headrace.batch.explain import lost, quiet, said
+from headrace.batch.session import suit
 from headrace.batch.tidy import tidy
 from headrace.errors import HeadraceError
 from headrace.lake import landing, paths
@@ -134,6 +135,7 @@ def _fold(project: Project, table: Table, session: Callable[[], SparkSession], r
         # Markers only. Their positions are covered without a commit: the next fold glances at them again.
         return Current(table, path, commit.version, landed, tuple(old.floors))
     spark = session()
+    suit(spark, sum(landed.values()))
     spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata(new.to_json()))
     try:
         floor = max(new.floors, key=lambda f: f.order, default=None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.batch import compute
 from headrace.batch.explain import explain
 from headrace.batch.inputs import Ready, prepare, register
-from headrace.batch.session import session
+from headrace.batch.session import session, suit
 from headrace.batch.tidy import tidy
 from headrace.errors import HeadraceError
 from headrace.lake import paths
@@ -134,6 +134,7 @@ def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: ps
     path = paths.batch(project, job.name)
     state = {"run_id": str(run_id), "positions": ready.positions, "code_version": code_version(project, job)}
     spark = session(project)
+    suit(spark, sum(offset for parts in ready.positions.values() for offset in parts.values()))
     try:
         register(spark, ready)
         result = compute.frame(spark, job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import threading
 import time
 
 from headrace.errors import HeadraceError
@@ -13,6 +14,7 @@ from headrace.local.server import Server
 from headrace.project import Job, Project
 
 FLINK = ("flink-jobmanager", "flink-taskmanager", "flink-gateway")
+_AT_ONCE = threading.Semaphore(3)  # stream jobs that start at the same time
 ARRIVAL_SECONDS = 60.0  # how long `up` looks for the first landed rows; there may be none to land
 
 
@@ -45,7 +47,9 @@ def steps(project: Project, servers: list[Server], prepare: str = "") -> list[St
     if "landing" in names and project.tables:
         found.append(Step("first rows", lambda: _first_rows(project), ("connectors", "landing")))
     if (set(FLINK) <= names or settings.flink) and bus and serving and jobs:
-        found.append(Step("stream jobs", lambda: _jobs(project, jobs), ("schema", "topics", *FLINK)))
+        # Side by side, as Flink mostly waits for itself; a Python job starts a client JVM, so it begins first.
+        for job in sorted(jobs, key=lambda job: job.language != "py"):
+            found.append(Step(f"stream job {job.name}", lambda j=job: _job(project, j), ("schema", "topics", *FLINK)))
     return found
 
 
@@ -103,13 +107,12 @@ def _first_rows(project: Project) -> None:
         time.sleep(0.5)
 
 
-def _jobs(project: Project, jobs: list[Job]) -> None:
+def _job(project: Project, job: Job) -> None:
     from headrace.stream import ensure
 
-    for job in jobs:
-        with _reported(f"stream job {job.name} does not run"):
-            with step(f"stream job {job.name} runs"):
-                ensure.ensure(project, job)
+    with _AT_ONCE, _reported(f"stream job {job.name} does not run"):
+        with step(f"stream job {job.name} runs"):
+            ensure.ensure(project, job)
 
 
 class _reported:

@@ -9,7 +9,7 @@ import yaml
 
 from headrace.local import archive, probe
 from headrace.local.install import JARS, environment
-from headrace.local.server import QUIET, TOKEN, Server
+from headrace.local.server import LATE_C2, QUIET, TOKEN, Server
 from headrace.project import Project
 
 HOME = JARS / "flink-home"
@@ -130,6 +130,7 @@ def _config(project: Project) -> str:
     values = {
         "env.java.opts.all": f"{rights} -Duser.timezone=UTC -XX:+ExitOnOutOfMemoryError",
         "env.java.opts.jobmanager": _LIGHT,
+        "env.java.opts.taskmanager": LATE_C2,
         "env.java.opts.sql-gateway": f"-Xms64m -Xmx512m -XX:MaxMetaspaceSize=256m {_LIGHT}",
         "jobmanager.bind-host": "127.0.0.1",
         "jobmanager.rpc.address": "127.0.0.1",
