@@ -35,23 +35,24 @@ def main() -> None:
         page.on("requestfinished", lambda r: None if r.url.startswith((*OWN, origin)) else print("loaded", r.url))
         page.set_default_timeout(120_000)
         page.goto(options.address)
-        _sign_in(page, options.address, options.user, os.environ["PASSWORD"])
+        _sign_in(page, options)
         page.wait_for_selector(options.wait)
         _settle(page)
         page.screenshot(path=options.file)
         browser.close()
 
 
-def _sign_in(page: Page, address: str, user: str, password: str) -> None:
-    page.wait_for_load_state("networkidle")
-    if page.locator("input[type=password]").count() == 0:
+def _sign_in(page: Page, options: argparse.Namespace) -> None:
+    """Airflow asks for the password only once its page has been told 401, which is therefore printed once."""
+    password = "input[type=password]"
+    page.wait_for_selector(f"{password}, {options.wait}")
+    if page.locator(password).count() == 0:
         return
-    page.fill("input#username, input[name=username]", user)
-    page.fill("input[type=password]", password)
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
-    page.wait_for_load_state("networkidle")
-    page.goto(address)
+    page.fill("input#username, input[name=username]", options.user)
+    page.fill(password, os.environ["PASSWORD"])
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda address: "login" not in address)
+    page.goto(options.address)
 
 
 def _settle(page: Page) -> None:

@@ -46,6 +46,8 @@ def steps(project: Project, servers: list[Server], prepare: str = "") -> list[St
         found.append(Step("connectors", lambda: _connectors(project), ("prepare", "topics", "connect", *sources)))
     if "landing" in names and project.tables:
         found.append(Step("first rows", lambda: _first_rows(project), ("connectors", "landing")))
+    if {"spark", "landing"} <= names and serving and any(job.kind == "batch" for job in project.jobs):
+        found.append(Step("first view", lambda: _first_view(project), ("first rows", "schema", "spark")))
     if (set(FLINK) <= names or settings.flink) and bus and serving and jobs:
         # Side by side, as Flink mostly waits for itself; a Python job starts a client JVM, so it begins first.
         for job in sorted(jobs, key=lambda job: job.language != "py"):
@@ -104,6 +106,28 @@ def _first_rows(project: Project) -> None:
         if landed:
             with step(f"first rows have landed: {', '.join(sorted(landed))}", began):
                 return
+        time.sleep(0.5)
+
+
+def _first_view(project: Project) -> None:
+    """Runs one view when none was ever published, so that there is one to see before Airflow has started.
+
+    Takes the one of fewest inputs of which all have landed; Airflow runs the others, and this one again.
+    """
+    from headrace.batch.run import positions, run
+    from headrace.lake import landing
+
+    jobs = sorted((job for job in project.jobs if job.kind == "batch"), key=lambda job: (len(job.inputs), job.name))
+    if any(positions(project, job.name) for job in jobs):
+        return
+    end = time.monotonic() + ARRIVAL_SECONDS
+    while time.monotonic() < end:
+        landed = {name for name in project.tables if any(landing.positions(project, name).values())}
+        job = next((job for job in jobs if job.inputs and {i.table for i in job.inputs} <= landed), None)
+        if job:
+            with _reported(f"view {job.name} could not be computed"), step(f"first view is there: {job.name}"):
+                run(project, job)
+            return
         time.sleep(0.5)
 
 

@@ -19,7 +19,7 @@ def welcome(project: Project) -> None:
     """Waits for the first views, then prints them with the addresses. Never fails because a view is not there yet."""
     began = time.monotonic()
     view = _until(lambda: _published(project), PATIENCE)
-    if view:
+    if view and time.monotonic() > began + 1:
         with step("the first view is there", began):  # said only once it is
             pass
     alerts = _until(lambda: _alerts(project), 30.0)
