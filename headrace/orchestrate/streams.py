@@ -1,4 +1,5 @@
-"""Starts the DAG of a stream job that should run and doesn't, or runs with another code than its file has.
+"""Starts the DAG of a stream job that should run and doesn't, or runs with another code than its file has; stops a
+job whose file was taken away.
 
 Flink restarts failed tasks by itself. What it can't bring back (a JobManager that was killed, a job that somebody
 cancelled) is noticed here within seconds; the DAG's own schedule would take minutes. Only the DAG makes jobs run.
@@ -31,11 +32,13 @@ class Streams:
         self._versions = {job.name: plan.code_version(project, job) for job in self.jobs}
         self.airflow = Airflow(project)
         self.flink = Flink(project.addresses.flink_rest)
+        self._orphans: set[str] = set()
         self._codes: dict[str, str] = {}
         self._tried: dict[tuple[str, str], tuple[float, float]] = {}  # job and code → when, and seconds to wait since
 
     def beat(self) -> None:
         """One look. Raises HeadraceError while Flink is away; while Airflow is, a later beat starts what is missing."""
+        self._retire()
         if not self.jobs:
             return
         missing = self._missing()
@@ -43,6 +46,16 @@ class Streams:
         wanted = {name: why for name, why in missing.items() if self._rested(name)}
         if wanted:
             self.parts.attempt("Airflow", lambda: self._start(wanted))
+
+    def _retire(self) -> None:
+        """At the second look: an editor or a checkout takes a file away for a moment and puts it back."""
+        from headrace.stream import ensure
+
+        gone = {job["jid"] for job in ensure.orphans(self.project, self.flink)}
+        if gone & self._orphans:
+            for name in self.parts.attempt("jobs without a file", lambda: ensure.retire(self.project)) or []:
+                self.parts.log(f"{name}: its file is gone, so it was stopped with a savepoint")
+        self._orphans = gone
 
     def _start(self, wanted: dict[str, str]) -> None:
         active = self.airflow.active(names.stream_dag(name) for name in wanted)

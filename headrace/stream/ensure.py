@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
 SETTLE_SECONDS = 60.0
+SUFFIXES = (".sql", ".py")
 # Causes that say the state itself can't be used; anything else (a server is down) may pass, and the state must stay.
 _UNFIT = re.compile(
     "StateMigration|Could not restore|Failed to (?:restore|rollback)|Cannot (?:map|find) (?:checkpoint|savepoint)"
@@ -74,13 +75,17 @@ def positions(project: Project, job: Job | str) -> dict[tuple[str, int], int]:
 
 def retire(project: Project) -> list[str]:
     """Stops, with a savepoint, jobs of this project whose file is gone; returns their names. Their alerts stay."""
-    flink = Flink(project.addresses.flink_rest)
-    prefix, retired = plan.flink_name(project, ""), []
-    for name in sorted({j["name"].removeprefix(prefix) for j in flink.jobs() if j["name"].startswith(prefix)}):
-        if not any((project.root / "jobs" / "stream" / f"{name}{suffix}").exists() for suffix in (".sql", ".py")):
-            stop(project, Job(name, "stream", "sql", project.root / "jobs" / "stream" / f"{name}.sql", ""))
-            retired.append(name)
+    retired = sorted({plan.job_name(project, j["name"]) for j in orphans(project, Flink(project.addresses.flink_rest))})
+    for name in retired:
+        stop(project, Job(name, "stream", "sql", project.root / "jobs" / "stream" / f"{name}.sql", ""))
     return retired
+
+
+def orphans(project: Project, flink: Flink) -> list[dict[str, Any]]:
+    """The running jobs of this project, as Flink lists them, whose file is gone."""
+    folder, prefix = project.root / "jobs" / "stream", plan.flink_name(project, "")
+    ours = [job for job in flink.jobs() if job["name"].startswith(prefix)]
+    return [j for j in ours if not any((folder / f"{plan.job_name(project, j['name'])}{s}").exists() for s in SUFFIXES)]
 
 
 class _Ensure:

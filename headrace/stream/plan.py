@@ -30,6 +30,11 @@ def flink_name(project: Project, job: Job | str) -> str:
     return f"headrace.{project.settings.name}.{job if isinstance(job, str) else job.name}"
 
 
+def job_name(project: Project, at_flink: str) -> str:
+    """The other way round, for a name of this project's."""
+    return at_flink.removeprefix(flink_name(project, ""))
+
+
 def input_statements(project: Project, job: Job) -> list[str]:
     """The statements that make every `<table>_changes` the job reads."""
     statements = []

@@ -90,7 +90,7 @@ def test_rows_that_share_the_last_watermark_are_neither_lost_nor_doubled(pulled,
 def test_a_pull_killed_at_any_moment_is_exact(pulled, members, on_bus, until) -> None:
     members.execute(
         "INSERT INTO pull_members"
-        " SELECT seq, 'new', 1, '2027-01-01' + INTERVAL seq DIV 1000 SECOND FROM seq_100000_to_164999"
+        " SELECT seq, 'new', 1, '2027-01-01' + INTERVAL seq DIV 1000 SECOND FROM seq_100000_to_299999"
     )
     headrace = str(Path(sys.executable).with_name("headrace"))
     command = [headrace, "-C", str(pulled.root), "source", "pull", "pull_club", "--format", "json"]
@@ -108,7 +108,7 @@ def test_a_pull_killed_at_any_moment_is_exact(pulled, members, on_bus, until) ->
         assert process.returncode == -signal.SIGKILL, "the pull ended before it could be killed"
     count(pulled, "pull_club")
     sent = [row["id"] for row in rows(on_bus(pulled, "pull_club.pull_members")) if row["tier"] == "new"]
-    assert len(sent) == len(set(sent)) == 65_000
+    assert len(sent) == len(set(sent)) == 200_000
 
 
 def test_files_are_pulled_once_and_bad_lines_reach_quarantine(pulled, work, landed, quarantined, until, on_bus) -> None:

@@ -95,3 +95,20 @@ def test_nothing_is_started_while_its_dag_runs_or_flink_is_away(job, world):
     with pytest.raises(HeadraceError):
         job.beat()
     assert world.started == 0
+
+
+def test_a_job_is_stopped_when_its_file_is_missing_at_two_looks_in_a_row(job, world, monkeypatch):
+    retired = []
+    monkeypatch.setattr("headrace.stream.ensure.retire", lambda project: retired.append(project) or ["gone"])
+    lost = {"name": "headrace.clinic.gone", "jid": "x"}
+    runs(world, "a")
+    kept = list(world.running)
+    for seen in ([lost], [], [lost], []):  # it is back at every second look
+        world.running = kept + seen
+        job.beat()
+    assert not retired
+    world.running = [*kept, lost, {"name": "headrace.other.gone", "jid": "y"}]
+    job.beat()
+    assert not retired
+    job.beat()
+    assert len(retired) == 1
