@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import threading
 import time
+from contextlib import nullcontext
 
 from headrace.errors import HeadraceError
 from headrace.local.graph import Step
@@ -14,8 +15,9 @@ from headrace.local.server import Server
 from headrace.project import Job, Project
 
 FLINK = ("flink-jobmanager", "flink-taskmanager", "flink-gateway")
-_AT_ONCE = threading.Semaphore(3)  # stream jobs that start at the same time
+_AT_ONCE = threading.Semaphore(2)  # SQL stream jobs that start at the same time: Flink mostly waits for itself
 ARRIVAL_SECONDS = 60.0  # how long `up` looks for the first landed rows; there may be none to land
+SNAPSHOT_SECONDS = 20.0  # how long after those it waits for all inputs of one view
 
 
 def before(server: Server) -> tuple[str, ...]:
@@ -49,8 +51,7 @@ def steps(project: Project, servers: list[Server], prepare: str = "") -> list[St
     if {"spark", "landing"} <= names and serving and any(job.kind == "batch" for job in project.jobs):
         found.append(Step("first view", lambda: _first_view(project), ("first rows", "schema", "spark")))
     if (set(FLINK) <= names or settings.flink) and bus and serving and jobs:
-        # Side by side, as Flink mostly waits for itself; a Python job starts a client JVM, so it begins first.
-        for job in sorted(jobs, key=lambda job: job.language != "py"):
+        for job in jobs:
             found.append(Step(f"stream job {job.name}", lambda j=job: _job(project, j), ("schema", "topics", *FLINK)))
     return found
 
@@ -120,9 +121,11 @@ def _first_view(project: Project) -> None:
     jobs = sorted((job for job in project.jobs if job.kind == "batch"), key=lambda job: (len(job.inputs), job.name))
     if any(positions(project, job.name) for job in jobs):
         return
-    end = time.monotonic() + ARRIVAL_SECONDS
+    end = time.monotonic() + SNAPSHOT_SECONDS
     while time.monotonic() < end:
         landed = {name for name in project.tables if any(landing.positions(project, name).values())}
+        if not landed:
+            return  # "first rows" has waited long enough
         job = next((job for job in jobs if job.inputs and {i.table for i in job.inputs} <= landed), None)
         if job:
             with _reported(f"view {job.name} could not be computed"), step(f"first view is there: {job.name}"):
@@ -134,7 +137,8 @@ def _first_view(project: Project) -> None:
 def _job(project: Project, job: Job) -> None:
     from headrace.stream import ensure
 
-    with _AT_ONCE, _reported(f"stream job {job.name} does not run"):
+    # A Python job has a client JVM of its own to start, which takes longest: it doesn't queue.
+    with nullcontext() if job.language == "py" else _AT_ONCE, _reported(f"stream job {job.name} does not run"):
         with step(f"stream job {job.name} runs"):
             ensure.ensure(project, job)
 
