@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import psycopg
 import pymysql
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.ingest import connectors, markers, topics
+from headrace.ingest import connectors, debezium, markers, topics
 from headrace.local import supervise
 from headrace.project import Project
 
@@ -197,3 +198,27 @@ def test_a_truncate_is_landed(database, complete, captured, landed) -> None:
     rows = landed(captured, database.table.name)
     assert [row["op"] for row in rows].count("t") == 1
     assert fold(rows) == database.rows()
+
+
+def test_a_slot_that_was_lost_stops_its_source_and_no_other(complete, captured, until) -> None:
+    database = Database(captured, "postgresql")
+    complete(database)
+    slot = debezium.config(captured, database.source, 1)["slot.name"]
+    with httpx.Client(base_url=captured.addresses.connect, timeout=30) as connect, database.cursor() as cursor:
+
+        def free() -> bool:
+            cursor.execute("SELECT active FROM pg_replication_slots WHERE slot_name = %s", (slot,))
+            return cursor.fetchone() == (False,)
+
+        connect.put(f"/connectors/{database.source.name}/stop").raise_for_status()
+        until(free, 30, "the slot is free")
+        cursor.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+        database.fill(range(9000, 9010), "nobody saw this")  # no slot keeps it
+        connectors.ensure(captured)
+
+        def states() -> dict[str, dict[str, Any]]:
+            return {state["source"]: state for state in connectors.states(captured)}
+
+        until(lambda: states()["cap_postgresql"]["state"] == "FAILED", 90, "the connector refuses to go on")
+        assert "slot" in states()["cap_postgresql"]["error"].lower()
+        assert states()["cap_mariadb"]["state"] == "RUNNING"
