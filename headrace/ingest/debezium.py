@@ -83,8 +83,6 @@ def _postgresql(project: Project, source: Source) -> dict[str, str]:
         "database.dbname": topics.database(source),
         "plugin.name": "pgoutput",
         "slot.name": own,
-        # A slot that was lost and made anew has missed changes: fail and say so, instead of going on from where it is.
-        "offset.mismatch.strategy": "trust_offset",
         "publication.name": own,
         "publication.autocreate.mode": "filtered",
         "status.update.interval.ms": "5000",
