@@ -1,6 +1,6 @@
 """A loaded topic → Delta: the landing worker beside Spark Structured Streaming, in the same run, taking turns.
 
-    .venv/bin/python benchmarks/landing.py [--rows 300000] [--rounds 3]
+    .venv/bin/python benchmarks/landing.py [--rows 500000] [--rounds 3]
 
 The topic holds changes as Debezium writes them (payments of the example, a third of them updates). Headrace parses each
 message, checks both images against the contract and lands it with its position, exactly once. The peer does what a
@@ -45,7 +45,7 @@ WARM_UP = 5_000
 def main() -> None:
     """Starts a broker, fills the topic, measures in turns, prints both sides and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=300_000)
+    parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", choices=("headrace", "spark"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -161,7 +161,6 @@ def spark(folder: Path) -> Iterator[Any]:
         .config("spark.sql.shuffle.partitions", "4")
         .getOrCreate()
     )
-    session.sparkContext.setLogLevel("ERROR")
     envelope = "op STRING, before STRING, after STRING, ts_ms BIGINT, source STRUCT<file STRING, pos BIGINT>"
     address = load(folder).addresses.bus
     result = None

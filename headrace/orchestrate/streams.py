@@ -8,6 +8,7 @@ cancelled) is noticed here within seconds; the DAG's own schedule would take min
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from headrace.orchestrate import names
 from headrace.orchestrate.client import Airflow
@@ -38,20 +39,21 @@ class Streams:
 
     def beat(self) -> None:
         """One look. Raises HeadraceError while Flink is away; while Airflow is, a later beat starts what is missing."""
-        self._retire()
+        jobs = self.flink.jobs()
+        self._retire(jobs)
         if not self.jobs:
             return
-        missing = self._missing()
+        missing = self._missing(jobs)
         self._tried = {key: known for key, known in self._tried.items() if key[0] in missing}
         wanted = {name: why for name, why in missing.items() if self._rested(name)}
         if wanted:
             self.parts.attempt("Airflow", lambda: self._start(wanted))
 
-    def _retire(self) -> None:
+    def _retire(self, jobs: list[dict[str, Any]]) -> None:
         """At the second look: an editor or a checkout takes a file away for a moment and puts it back."""
         from headrace.stream import ensure
 
-        gone = {job["jid"] for job in ensure.orphans(self.project, self.flink)}
+        gone = {job["jid"] for job in ensure.orphans(self.project, jobs)}
         if gone & self._orphans:
             for name in self.parts.attempt("jobs without a file", lambda: ensure.retire(self.project)) or []:
                 self.parts.log(f"{name}: its file is gone, so it was stopped with a savepoint")
@@ -66,9 +68,9 @@ class Streams:
                 key = (name, self._versions[name])
                 self._tried[key] = (time.monotonic(), min(2 * self._tried.get(key, (0, APART / 2))[1], LONGEST))
 
-    def _missing(self) -> dict[str, str]:
+    def _missing(self, jobs: list[dict[str, Any]]) -> dict[str, str]:
         """Job → what is wrong with it."""
-        running = {job["name"]: job["jid"] for job in reversed(self.flink.jobs())}
+        running = {job["name"]: job["jid"] for job in reversed(jobs)}
         found = {}
         for name, at_flink in self._names.items():
             jid = running.get(at_flink)

@@ -75,16 +75,17 @@ def positions(project: Project, job: Job | str) -> dict[tuple[str, int], int]:
 
 def retire(project: Project) -> list[str]:
     """Stops, with a savepoint, jobs of this project whose file is gone; returns their names. Their alerts stay."""
-    retired = sorted({plan.job_name(project, j["name"]) for j in orphans(project, Flink(project.addresses.flink_rest))})
+    running = Flink(project.addresses.flink_rest).jobs()
+    retired = sorted({plan.job_name(project, job["name"]) for job in orphans(project, running)})
     for name in retired:
         stop(project, Job(name, "stream", "sql", project.root / "jobs" / "stream" / f"{name}.sql", ""))
     return retired
 
 
-def orphans(project: Project, flink: Flink) -> list[dict[str, Any]]:
-    """The running jobs of this project, as Flink lists them, whose file is gone."""
+def orphans(project: Project, running: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of Flink's running jobs that are this project's and whose file is gone."""
     folder, prefix = project.root / "jobs" / "stream", plan.flink_name(project, "")
-    ours = [job for job in flink.jobs() if job["name"].startswith(prefix)]
+    ours = [job for job in running if job["name"].startswith(prefix)]
     return [j for j in ours if not any((folder / f"{plan.job_name(project, j['name'])}{s}").exists() for s in SUFFIXES)]
 
 

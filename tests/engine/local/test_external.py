@@ -116,7 +116,7 @@ def test_the_lake_at_its_address_has_the_rows(clinic, work_folder) -> None:
     assert found["n"] == 3
 
 
-def test_every_other_verb(clinic, tmp_path) -> None:
+def test_every_other_verb(clinic) -> None:
     clinic.sql("UPDATE clinic_visits SET cost = 1500 WHERE id = 3", "DELETE FROM clinic_visits WHERE id = 1")
     clinic.run("wait", "--timeout", "120")
     rows = clinic.rows("query", "SELECT ward, visits, cost FROM batch.visits_per_ward ORDER BY ward")
