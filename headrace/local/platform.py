@@ -38,8 +38,14 @@ def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: 
         wanted = [s for s in known if s.name in names]
         states = supervise.states(project)
         ports.check([s for s in wanted if states[s.name]["statename"] not in supervise.RUNNING])
-        steps = [graph.Step(s.name, lambda s=s: _start(project, s), (*s.needs, *provision.before(s))) for s in wanted]
-        outcomes = graph.run(steps + provision.steps(project, wanted, prepare))
+        steps = [
+            graph.Step(s.name, lambda s=s: _start(project, s), (*s.needs, *provision.before(project, s)))
+            for s in wanted
+        ]
+        try:
+            outcomes = graph.run(steps + provision.steps(project, wanted, prepare))
+        finally:
+            supervise.give_way(project, wanted)
     problems = []
     for name, outcome in outcomes.items():
         if outcome.held_up:
@@ -173,7 +179,7 @@ def _start(project: Project, server: Server) -> None:
         return
     with step(f"{server.name} is up{f' at {server.address}' if server.address else ''}"):
         server.prepare()
-        supervise.start(project, server.name)
+        supervise.start(project, server)
         _wait(project, server)
         server.provision()
 

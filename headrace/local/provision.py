@@ -20,9 +20,17 @@ ARRIVAL_SECONDS = 60.0  # how long `up` looks for the first landed rows; there m
 SNAPSHOT_SECONDS = 20.0  # how long after those it waits for all inputs of one view
 
 
-def before(server: Server) -> tuple[str, ...]:
+def before(project: Project, server: Server) -> tuple[str, ...]:
     """The set-up steps that must be through before a server starts."""
-    return {"landing": ("topics",), "pulse": ("topics", "schema"), "airflow-api": ("schema",)}.get(server.name, ())
+    if server.kept:  # its traffic would only slow the start of the others
+        return tuple(_stream_step(job) for job in project.jobs if job.kind == "stream")
+    return {
+        "landing": ("topics",),
+        "pulse": ("topics", "schema"),
+        "airflow-api": ("schema",),
+        # It would run every view at once, while somebody waits for the first.
+        "airflow-scheduler": ("first view",),
+    }.get(server.name, ())
 
 
 def steps(project: Project, servers: list[Server], prepare: str = "") -> list[Step]:
@@ -52,7 +60,7 @@ def steps(project: Project, servers: list[Server], prepare: str = "") -> list[St
         found.append(Step("first view", lambda: _first_view(project), ("first rows", "schema", "spark")))
     if (set(FLINK) <= names or settings.flink) and bus and serving and jobs:
         for job in jobs:
-            found.append(Step(f"stream job {job.name}", lambda j=job: _job(project, j), ("schema", "topics", *FLINK)))
+            found.append(Step(_stream_step(job), lambda j=job: _job(project, j), ("schema", "topics", *FLINK)))
     return found
 
 
@@ -132,6 +140,10 @@ def _first_view(project: Project) -> None:
                 run(project, job)
             return
         time.sleep(0.5)
+
+
+def _stream_step(job: Job) -> str:
+    return f"stream job {job.name}"
 
 
 def _job(project: Project, job: Job) -> None:

@@ -40,6 +40,7 @@ class Server:
     needs: tuple[str, ...] = ()  # names of servers that must answer first, where they are started at all
     folder: Path | None = None
     nice: int = 0
+    hurried: bool = False  # full priority while `up` starts it: people wait for what it does first
     memory: str = ""  # what it may grow to, for people
     address: str = ""
     patience: float = 240.0  # seconds until it must answer

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
+import os
+import signal
 import stat
 import subprocess
+import sys
+from pathlib import Path
 
 from headrace.local import secrets, supervise
 from headrace.local.server import Server, nothing
@@ -53,6 +57,32 @@ def test_a_changed_file_changes_the_configuration(local_project):
     before = supervise._configuration(project, [a_server(files={path: "a"})])
     assert supervise._configuration(project, [a_server(files={path: "a"})]) == before
     assert supervise._configuration(project, [a_server(files={path: "b"})]) != before
+
+
+def test_a_hurried_server_gives_way_when_up_is_through_and_after_a_crash(local_project, until):
+    project = local_project()
+    threads = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); time.sleep(60)"
+    server = a_server(command=(sys.executable, "-c", threads), nice=7, hurried=True)
+    supervise.ensure(project, [server])
+    try:
+        supervise.start(project, server)
+        pid = until(lambda: len(priorities(running(project))) == 2 and running(project), 10, "two threads")
+        assert priorities(pid) == [0, 0]
+        supervise.give_way(project, [server])
+        assert priorities(pid) == [7, 7]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: running(project) not in (0, pid) and priorities(running(project)) == [7, 7], 15, "back, and low")
+    finally:
+        supervise.shutdown(project)
+
+
+def running(project) -> int:
+    return supervise.states(project)["x"]["pid"]
+
+
+def priorities(pid: int) -> list[int]:
+    """The nice value of each thread."""
+    return [os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()]
 
 
 def test_secrets_are_drawn_once_and_private(local_project):
