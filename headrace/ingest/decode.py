@@ -15,7 +15,7 @@ import orjson
 
 from headrace.ingest.columns import Landed, Rejected
 from headrace.ingest.headers import Headers, parse
-from headrace.ingest.positions import positioner
+from headrace.ingest.positions import positioner, transactioner
 from headrace.project import Contract, Table
 from headrace.sql.validity import Invalid, compile_check
 
@@ -51,6 +51,7 @@ class Decoder:
         self._event_id = contract.event_id
         self._event_time = bool(contract.event_time)
         self._position = positioner(kind)
+        self._transaction = transactioner(kind)
 
     def decode(self, messages: Iterable[Message], landed: Landed, rejected: Rejected, *, strict: bool = True) -> None:
         """Appends each message to `landed`, to `rejected`, or (an invalid image of a known key) to both.
@@ -92,7 +93,7 @@ class Decoder:
         position = f"{partition:06d}/{offset:020d}"
         landed.add(
             "c", self._key(row), None, value.decode(), moment, appended, position, headers, "false",
-            partition, offset, appended, None if event_id is None else str(event_id),
+            partition, offset, appended, None if event_id is None else str(event_id), None,
         )  # fmt: skip
 
     def _change(
@@ -137,7 +138,7 @@ class Decoder:
         snapshot = source.get("snapshot")
         landed.add(
             op, key, before, after, moment, fallback, position, headers, snapshot if type(snapshot) is str else "false",
-            partition, offset, appended, event_id,
+            partition, offset, appended, event_id, self._transaction(source),
         )  # fmt: skip
 
     def _image(self, image: Any) -> tuple[str | None, datetime | None]:

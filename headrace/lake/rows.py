@@ -22,6 +22,7 @@ LANDING = pa.schema(
         ("appended_at", _INSTANT),  # the broker's append time: the cut is computed from it
         ("timestamp_type", pa.string()),
         ("event_id", pa.string()),
+        ("transaction_id", pa.string()),  # the source's own: PostgreSQL's xid, MariaDB's GTID; null for the rest
         ("correlation_id", pa.string()),
         ("causation_id", pa.string()),
         ("headers", pa.string()),  # JSON object; null when the message has none

@@ -85,6 +85,18 @@ def _source(source: Source) -> list[Plan]:
             tags=(*tags, "compaction"),
         ),
     ]
+    if source.mode == "cdc":
+        found.append(
+            Plan(
+                f"{dag_id}__audit",
+                Step("audit", ("audit", name), retries=1),
+                f"Proves that {name}, what landed of it and its current tables hold the same rows ({tables})",
+                doc,
+                source.place,
+                schedule=f"{_offset(dag_id, 60)} 4 * * *",
+                tags=(*tags, "audit"),
+            )
+        )
     if source.mode == "cron":
         found.append(
             Plan(
