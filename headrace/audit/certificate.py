@@ -17,6 +17,7 @@ from headrace.audit import lake_side, rejects
 from headrace.audit.comparison import Comparison, Key, Side, compare
 from headrace.audit.keys import Range
 from headrace.audit.source_side import Snapshot, snapshot
+from headrace.audit.verdict import PROVEN, UNEQUAL, UNPROVEN
 from headrace.errors import HeadraceError, did_you_mean
 from headrace.ingest import markers
 from headrace.lake import landing, paths
@@ -25,8 +26,6 @@ from headrace.project import Project, Source, Table
 
 if TYPE_CHECKING:
     import duckdb
-
-PROVEN, UNEQUAL, UNPROVEN = "proven", "unequal", "unproven"
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,10 @@ class Certificate:
     doubled: tuple[str, ...] = ()  # keys, as JSON, of records that landed more than once
     current: Comparison | None = None
     note: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}.{self.table.name}"
 
     @property
     def verdict(self) -> str:
@@ -99,9 +102,9 @@ class Certificate:
         return ", ".join(f"{name}={text}" for name, text in zip(self.table.contract.key, key, strict=True))
 
 
-def chosen(project: Project, name: str | None) -> list[tuple[Source, tuple[Table, ...]]]:
-    """The sources and tables that SOURCE or SOURCE.TABLE names; all with a log when it is None."""
-    if name is None:
+def chosen(project: Project, name: str) -> list[tuple[Source, tuple[Table, ...]]]:
+    """The sources and tables that SOURCE or SOURCE.TABLE names; all with a log when it is empty."""
+    if not name:
         return [(source, source.tables) for source in project.sources if source.mode == "cdc"]
     word, _, table = name.partition(".")
     source = project.source(word)
@@ -207,17 +210,3 @@ def _certify(
     side = Side(folded.buckets(), folded.rows)
     seen = lake_side.current(connection, project, table, columns, state.version, within)
     return replace(certificate, current=compare(side, Side(seen.buckets(), seen.rows)), note=note)
-
-
-def problem(certificates: list[Certificate]) -> HeadraceError | None:
-    """What a person has to know about the tables that are not proven; None when all are."""
-    said = []
-    for one in certificates:
-        name = f"{one.source}.{one.table.name}"
-        said += [f"{name} is unproven: {one.note}"] if one.verdict == UNPROVEN else []
-        said += [f"{name}: {len(keys)} {what}: {_few(keys)}" for what, keys in one.differences().items()]
-    return HeadraceError(*said, hint="ops.certificates has every key that differs") if said else None
-
-
-def _few(keys: list[str], most: int = 10) -> str:
-    return "; ".join(keys[:most]) + (f" … and {len(keys) - most} more" if len(keys) > most else "")

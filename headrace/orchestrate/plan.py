@@ -55,6 +55,8 @@ def plans(project: Project) -> tuple[Plan, ...]:
     found: list[Plan] = []
     for source in project.sources:
         found += _source(source)
+    if any(job.kind == "batch" for job in project.jobs):
+        found.append(_views(project))
     for job in project.jobs:
         found += [_batch(project, job)] if job.kind == "batch" else _stream(project, job)
     return tuple(found)
@@ -111,6 +113,19 @@ def _source(source: Source) -> list[Plan]:
             )
         )
     return found
+
+
+def _views(project: Project) -> Plan:
+    doc = "Every batch view is computed once more from the inputs that its published run read, and compared row by row."
+    return Plan(
+        names.VIEWS_AUDIT,
+        Step("audit", ("audit", "--views"), retries=1, timeout=timedelta(hours=4)),
+        "Proves that batch views hold what their jobs compute",
+        doc,
+        Place(project.root / "headrace.yml", 1),
+        schedule=f"{_offset(names.VIEWS_AUDIT, 60)} 5 * * *",
+        tags=("batch", "audit"),
+    )
 
 
 def _batch(project: Project, job: Job) -> Plan:

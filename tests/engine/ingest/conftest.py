@@ -106,7 +106,7 @@ def on_bus() -> Callable[[Project, str], list[Any]]:
 
 
 def contract(table: str, columns: dict[str, str], key: str, event_time: str = "") -> str:
-    """A contract's text; columns are name → logical type, `decimal(p,s)`, with ! for required; `key` may name several."""
+    """A contract: columns are name → logical type, `decimal(p,s)`, with ! for required; `key` may name several."""
     lines = [f"apiVersion: v3.1.0\nkind: DataContract\nid: {table}\nversion: 1.0.0"]
     lines += [f"schema:\n  - name: {table}\n    properties:"]
     for name, kind in columns.items():
