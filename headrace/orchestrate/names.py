@@ -6,7 +6,6 @@ from pathlib import Path
 
 from headrace.project import Project
 
-
 VIEWS_AUDIT = "views__audit"
 
 

@@ -77,7 +77,7 @@ def keys(found: lake_side.Folded) -> set[int]:
 )
 def test_any_history_folds_as_a_plain_fold_does(project: Project, history) -> None:
     changes, expected = [], {}
-    for offset, (op, id_, position, paid) in enumerate(history):
+    for op, id_, position, paid in history:
         if op == "t":
             changes.append({"op": "t", "key": None, "after": None, "position": f"{position:020d}/"})
         else:
