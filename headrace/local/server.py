@@ -40,7 +40,7 @@ class Server:
     needs: tuple[str, ...] = ()  # names of servers that must answer first, where they are started at all
     folder: Path | None = None
     nice: int = 0
-    hurried: bool = False  # full priority while `up` starts it: people wait for what it does first
+    hurried: float = 0  # seconds at full priority after each start: else it would starve before it is of any use
     memory: str = ""  # what it may grow to, for people
     address: str = ""
     patience: float = 240.0  # seconds until it must answer

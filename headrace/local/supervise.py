@@ -93,27 +93,13 @@ def ensure(project: Project, servers: list[Server]) -> set[str]:
     return ran & set(changed)
 
 
-def start(project: Project, server: Server) -> None:
-    """Starts one server unless it runs; returns at once. A hurried one has full priority until `give_way`."""
-    if server.hurried:
-        _hurry(project, server).touch()
+def start(project: Project, name: str) -> None:
+    """Starts one server unless it runs; returns at once."""
     try:
-        call(project).startProcess(server.name, False)
+        call(project).startProcess(name, False)
     except xmlrpc.client.Fault as fault:
         if "ALREADY_STARTED" not in fault.faultString:
-            raise HeadraceError(f"supervisor can't start {server.name}: {fault.faultString}") from None
-
-
-def give_way(project: Project, servers: list[Server]) -> None:
-    """Lowers the priority of hurried servers, now that everything has started."""
-    running = states(project)
-    for server in servers:
-        _hurry(project, server).unlink(missing_ok=True)
-        if server.hurried and (pid := running.get(server.name, {}).get("pid")):
-            try:  # supervisor gives each server a process group of its own
-                os.setpriority(os.PRIO_PGRP, pid, server.nice)
-            except OSError:  # it has just ended: its next start is at the lower priority anyway
-                continue
+            raise HeadraceError(f"supervisor can't start {name}: {fault.faultString}") from None
 
 
 def stop(project: Project, name: str) -> None:
@@ -157,11 +143,6 @@ def tail(project: Project, name: str, lines: int = 12) -> str:
 def script(project: Project, server: Server) -> Path:
     """The shell script that starts the server; a person can run it by hand. Holds secrets: for the owner only."""
     return project.state / "run" / f"{server.name}.sh"
-
-
-def _hurry(project: Project, server: Server) -> Path:
-    """Stands while the next start of a server has full priority."""
-    return project.state / "run" / f"{server.name}.hurry"
 
 
 def _start(project: Project) -> None:
@@ -295,7 +276,9 @@ def _script(project: Project, server: Server) -> str:
     if server.folder:
         lines += [f"mkdir -p {shlex.quote(str(server.folder))}", f"cd {shlex.quote(str(server.folder))}"]
     command = " ".join(map(_word, server.command))
-    if server.hurried:  # the start by `up` leaves the file, see give_way; supervisor's own restarts find none
-        lines.append(f"if rm {shlex.quote(str(_hurry(project, server)))} 2>/dev/null; then exec {command}; fi")
-    nice = f"nice -n {server.nice} " if server.nice else ""
-    return "\n".join([*lines, f"exec {nice}{command}"]) + "\n"
+    if server.nice and server.hurried:  # supervisor gives each server a process group of its own
+        later = f"sleep {server.hurried:g}; exec renice -n {server.nice} -g $$"
+        lines.append(f"(({later}) >/dev/null 2>&1 &)")
+    elif server.nice:
+        command = f"nice -n {server.nice} {command}"
+    return "\n".join([*lines, f"exec {command}"]) + "\n"

@@ -59,19 +59,18 @@ def test_a_changed_file_changes_the_configuration(local_project):
     assert supervise._configuration(project, [a_server(files={path: "b"})]) != before
 
 
-def test_a_hurried_server_gives_way_when_up_is_through_and_after_a_crash(local_project, until):
+def test_a_hurried_server_gives_way_after_a_while_and_again_after_a_crash(local_project, until):
     project = local_project()
     threads = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); time.sleep(60)"
-    server = a_server(command=(sys.executable, "-c", threads), nice=7, hurried=True)
+    server = a_server(command=(sys.executable, "-c", threads), nice=7, hurried=3)
     supervise.ensure(project, [server])
     try:
-        supervise.start(project, server)
-        pid = until(lambda: len(priorities(running(project))) == 2 and running(project), 10, "two threads")
-        assert priorities(pid) == [0, 0]
-        supervise.give_way(project, [server])
-        assert priorities(pid) == [7, 7]
+        supervise.start(project, "x")
+        pid = until(lambda: priorities(running(project)) == [0, 0] and running(project), 10, "two threads, high")
+        until(lambda: priorities(running(project)) == [7, 7], 10, "low")
         os.kill(pid, signal.SIGKILL)
-        until(lambda: running(project) not in (0, pid) and priorities(running(project)) == [7, 7], 15, "back, and low")
+        until(lambda: running(project) not in (0, pid) and priorities(running(project)) == [0, 0], 15, "back, high")
+        until(lambda: priorities(running(project)) == [7, 7], 10, "low again")
     finally:
         supervise.shutdown(project)
 
