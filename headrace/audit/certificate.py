@@ -199,7 +199,7 @@ def _certify(
     folded = lake_side.fold(connection, project, table, columns, until, shot.unseen, within)
     landed = compare(side, Side(folded.buckets(), folded.rows, folded.rejected))
     landed = rejects.explained(project, table, landed, folded)
-    doubled = tuple(sorted(lake_side.doubled(connection, project, table, until)))
+    doubled = tuple(sorted(lake_side.doubled(connection, project, table, until, within)))
     certificate = replace(certificate, landed=landed, doubled=doubled)
     note = f"not compared: {', '.join(columns.left_out)}" if columns.left_out else ""
     state = stored(paths.current(project, table.name))

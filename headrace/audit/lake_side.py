@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.audit import canonical
@@ -70,10 +71,10 @@ def fold(
     below = " OR ".join(f'(partition = {p} AND "offset" < {end})' for p, end in until.items()) or "false"
     seen = f"({below}) AND (op = 'r' OR NOT ({unseen}))"  # a snapshot's rows carry the transaction that read them
     ends = ", ".join(f"'{word}'" for word in SNAPSHOT_ENDS)
-    floor = connection.execute(
+    ((lowest,),) = connection.execute(
         f"SELECT max(row(coalesce(epoch, 0), coalesce(position, ''))) FROM landed"
         f" WHERE (op = 't' OR (op = 'r' AND snapshot IN ({ends}))) AND {seen}"
-    ).fetchone()
+    ).fetchall()
     key = tuple(c for c in table.contract.columns if c.key)
     old = " || ',' || ".join(f"'\"{c.name}\":' || (before -> {_path(c)})" for c in key)
     order = "row(coalesce(epoch, 0), coalesce(position, ''), partition, \"offset\", gone)"
@@ -84,7 +85,6 @@ def fold(
   SELECT '{{' || {old} || '}}', 'd', NULL, epoch, position, partition, "offset", -1 FROM landed
   WHERE op = 'u' AND before IS NOT NULL AND '{{' || {old} || '}}' <> key AND {seen}
 ) GROUP BY key"""
-    lowest = floor[0] if floor else None
     above = (
         "true"
         if lowest is None
@@ -101,11 +101,16 @@ def fold(
     )
 
 
-def doubled(connection: duckdb.DuckDBPyConnection, project: Project, table: Table, until: Offsets) -> set[str]:
+def doubled(
+    connection: duckdb.DuckDBPyConnection, project: Project, table: Table, until: Offsets, within: str = "true"
+) -> set[str]:
     """Keys, as landed, of records of the log that landed more than once."""
     _open(connection, "landed", paths.landing(project, table.name), _NEEDED)
-    query = f"""SELECT any_value(key) FROM landed WHERE {_DATA} AND ({_below(until)})
-GROUP BY partition, "offset" HAVING count(*) > 1"""
+    key = ", ".join(_path(c) for c in table.contract.columns if c.key)
+    query = f"""SELECT landed_key FROM (
+  SELECT any_value(key) AS landed_key FROM landed WHERE {_DATA} AND ({_below(until)})
+  GROUP BY partition, "offset" HAVING count(*) > 1
+), LATERAL (SELECT json_extract_string(landed_key, [{key}]) AS key) WHERE {within}"""
     return {str(key) for (key,) in connection.execute(query).fetchall()}
 
 
@@ -116,7 +121,8 @@ def snapshotted(
     _open(connection, "landed", paths.landing(project, table.name), _NEEDED)
     parts = [f'(partition = {p} AND "offset" >= {since.get(p, 0)} AND "offset" < {end})' for p, end in until.items()]
     query = f"SELECT count(*) FROM landed WHERE op = 'r' AND ({' OR '.join(parts) or 'false'})"
-    return bool((connection.execute(query).fetchone() or (0,))[0])
+    ((count,),) = connection.execute(query).fetchall()
+    return bool(count)
 
 
 def current(
@@ -159,12 +165,18 @@ def _hashed(
 
 
 def _open(connection: Any, name: str, path: str, columns: list[str], version: int | None = None) -> None:
+    """A view of a Delta table's columns. Local files are read by DuckDB itself, which is quickest."""
     from deltalake import DeltaTable
 
-    dataset = DeltaTable(path, version=version).to_pyarrow_dataset()
-    connection.register("given", dataset)
-    listed = ", ".join(_quoted(c) for c in columns)
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {listed} FROM given")
+    handle = DeltaTable(path, version=version)
+    files, listed = handle.file_uris(), ", ".join(_quoted(c) for c in columns)
+    if files and all(Path(file).is_absolute() for file in files):
+        quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+        given = f"read_parquet([{quoted}], union_by_name = true, hive_partitioning = false)"
+    else:
+        given = f"given_{name}"
+        connection.register(given, handle.to_pyarrow_dataset())
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {listed} FROM {given}")
 
 
 def _below(until: Offsets) -> str:

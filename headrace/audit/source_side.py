@@ -91,7 +91,8 @@ def snapshot(project: Project, source: Source) -> Iterator[Snapshot]:
             text = cursor.fetchone()[0]
             yield Snapshot(source, cursor, f"snapshot {text}", unseen_by(text))
         else:
-            cursor.execute("SET time_zone = '+00:00', SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SET time_zone = '+00:00'")
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             cursor.execute("SHOW STATUS LIKE 'binlog_snapshot_%'")
             status = {name.lower(): value for name, value in cursor.fetchall()}
