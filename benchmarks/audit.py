@@ -58,7 +58,7 @@ def measure(project: Project, kind: str, rows: int, rounds: int) -> None:
         cursor.execute(f"CREATE TABLE {schema}.paid ({DDL.format(moment)})")
         cursor.execute(FILL[kind].format(rows))
     began = time.monotonic()
-    platform.up(project, {"connect", "landing"})
+    platform.up(project, {"bus", "connect", "landing", f"source:{name}"})
     up = time.monotonic()
     while sum(landing.data_positions(project, "paid").values()) < rows:
         if time.monotonic() > up + 600:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from headrace.audit import lake_side, rejects
+from headrace.audit.canonical import Compared
 from headrace.audit.comparison import Comparison, Key, Side, compare
 from headrace.audit.keys import Range
 from headrace.audit.source_side import Snapshot, snapshot
@@ -143,25 +144,41 @@ def audit(
     with snapshot(project, source) as shot, ThreadPoolExecutor(1) as pool, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         progress(f"{source.name}: reading {', '.join(names)}")
-        sides = pool.submit(lambda: [_source_side(shot, t, keys) for t in tables])
+        columns = {t.name: shot.columns(t) for t in tables}
+        sides = {t.name: pool.submit(_source_side, pool, shot, t, columns[t.name], keys) for t in tables}
         after = markers.mark(project, max(1.0, deadline - time.monotonic()), names)
         late = _wait(project, tables, after, deadline)
         progress(f"{source.name}: comparing")
         found = []
-        for table, side in zip(tables, sides.result(), strict=True):
+        for table in tables:
             certificate = Certificate(source.name, table, shot.position, 0.0)
             if table.name in late:
                 certificate = replace(certificate, note=late[table.name])
             else:
-                certificate = _certify(connection, project, shot, certificate, side, before, after, keys)
+                given = Given(columns[table.name], sides[table.name], before, after, keys)
+                certificate = _certify(connection, project, shot.unseen, certificate, given)
             found.append(replace(certificate, seconds=time.monotonic() - began))
     return found
 
 
-def _source_side(shot: Snapshot, table: Table, keys: Range | None) -> tuple[Side, lake_side.Compared]:
-    columns = shot.columns(table)
+@dataclass(frozen=True)
+class Given:
+    """What the audit of one table works with; the source is read while the lake's side is folded."""
+
+    columns: Compared
+    side: Future[Side]
+    before: markers.Positions
+    after: markers.Positions
+    keys: Range | None
+
+
+def _source_side(pool: ThreadPoolExecutor, shot: Snapshot, table: Table, columns: Compared, keys: Range | None) -> Side:
     within = keys.source(shot.source.kind, table) if keys else ""
-    return Side(shot.buckets(table, columns, within), lambda b: shot.rows(table, columns, b, within)), columns
+    # The snapshot's cursor belongs to the pool's one thread.
+    return Side(
+        shot.buckets(table, columns, within),
+        lambda buckets: pool.submit(shot.rows, table, columns, buckets, within).result(),
+    )
 
 
 def _wait(project: Project, tables: tuple[Table, ...], targets: markers.Positions, deadline: float) -> dict[str, str]:
@@ -181,23 +198,16 @@ def _wait(project: Project, tables: tuple[Table, ...], targets: markers.Position
 
 
 def _certify(
-    connection: duckdb.DuckDBPyConnection,
-    project: Project,
-    shot: Snapshot,
-    certificate: Certificate,
-    given: tuple[Side, lake_side.Compared],
-    before: markers.Positions,
-    after: markers.Positions,
-    keys: Range | None,
+    connection: duckdb.DuckDBPyConnection, project: Project, unseen: str, certificate: Certificate, given: Given
 ) -> Certificate:
-    (side, columns), table = given, certificate.table
-    until = {p: at for (topic, p), at in after.items() if topic == table.topic}
-    first = {p: at for (topic, p), at in before.items() if topic == table.topic}
-    within = keys.lake(table) if keys else "true"
+    table, columns = certificate.table, given.columns
+    until = {p: at for (topic, p), at in given.after.items() if topic == table.topic}
+    first = {p: at for (topic, p), at in given.before.items() if topic == table.topic}
+    within = given.keys.lake(table) if given.keys else "true"
     if lake_side.snapshotted(connection, project, table, first, until):
         return replace(certificate, note="the connector snapshotted the table during the audit: audit it again")
-    folded = lake_side.fold(connection, project, table, columns, until, shot.unseen, within)
-    landed = compare(side, Side(folded.buckets(), folded.rows, folded.rejected))
+    folded = lake_side.fold(connection, project, table, columns, until, unseen, within)
+    landed = compare(given.side.result(), Side(folded.buckets(), folded.rows, folded.rejected))
     landed = rejects.explained(project, table, landed, folded)
     doubled = tuple(sorted(lake_side.doubled(connection, project, table, until, within)))
     certificate = replace(certificate, landed=landed, doubled=doubled)

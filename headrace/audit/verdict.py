@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, Problem
 
 PROVEN, UNEQUAL, UNPROVEN = "proven", "unequal", "unproven"  # never proven when there was nothing to compare with
 MOST = 10  # keys that a message lists
@@ -29,7 +29,9 @@ def problem(results: Iterable[Result]) -> HeadraceError | None:
     for one in results:
         said += [f"{one.name} is unproven: {one.note}"] if one.verdict == UNPROVEN else []
         said += [f"{one.name}: {len(keys)} {what}: {_few(keys)}" for what, keys in one.differences().items()]
-    return HeadraceError(*said, hint="ops.certificates has everything that differs") if said else None
+    if not said:
+        return None
+    return HeadraceError(*said[:-1], Problem(said[-1], hint="ops.certificates has everything that differs"))
 
 
 def _few(keys: list[str]) -> str:
