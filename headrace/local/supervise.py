@@ -180,17 +180,29 @@ def _start(project: Project) -> None:
             said = (project.state / "logs" / "supervisord.out").read_text(errors="replace").strip()[-600:]
             raise HeadraceError("supervisor does not start", hint=said or f"see {project.state}/logs/supervisord.log")
         time.sleep(0.05)
+    _session(project).write_text(str(process.pid))
+
+
+def _session(project: Project) -> Path:
+    """Holds the id of the last supervisor's session, in which all servers and their children are."""
+    return project.state / "run" / "session"
 
 
 def _end_orphans(project: Project) -> None:
-    """Ends what a killed supervisor left: processes that carry this project's state folder in their environment."""
+    """Ends what a killed supervisor or server left: processes that carry this project's state folder in their
+    environment. Airflow's write a title over theirs; those are known by their session.
+    """
     found, mine = [], {os.getpid(), *(p.pid for p in psutil.Process().parents())}
+    session = int(_session(project).read_text()) if _session(project).exists() else 0
     for process in psutil.process_iter():
         try:
-            if process.pid not in mine and process.environ().get("HEADRACE_STATE") == str(project.state):
+            state = process.environ().get("HEADRACE_STATE", "")
+            ours = state == str(project.state) or bool(not state and session and os.getsid(process.pid) == session)
+            if ours and process.pid not in mine:
                 found.append(process)
-        except psutil.Error:
+        except (psutil.Error, ProcessLookupError):
             continue
+    _session(project).unlink(missing_ok=True)
     for process in found:
         _signal(process, "terminate")
     _, left = psutil.wait_procs(found, timeout=20)

@@ -75,6 +75,22 @@ def test_a_hurried_server_gives_way_after_a_while_and_again_after_a_crash(local_
         supervise.shutdown(project)
 
 
+def test_a_killed_servers_child_is_ended_though_its_environment_is_gone(local_project, until, tmp_path):
+    """As Airflow's children do: they write their title over it."""
+    project = local_project()
+    child = f"{sys.executable} -c 'import time; time.sleep(60)'"
+    command = f"env -i {child} & echo $! > {tmp_path}/child; wait"
+    server = a_server(command=("sh", "-c", command))
+    supervise.ensure(project, [server])
+    try:
+        supervise.start(project, "x")
+        pid = int(until(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text(), 10, "a child"))
+        os.kill(running(project), signal.SIGKILL)
+    finally:
+        supervise.shutdown(project)
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def running(project) -> int:
     return supervise.states(project)["x"]["pid"]
 
