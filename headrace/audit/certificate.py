@@ -20,7 +20,7 @@ from headrace.audit.keys import Range
 from headrace.audit.source_side import Snapshot, snapshot
 from headrace.audit.verdict import PROVEN, UNEQUAL, UNPROVEN
 from headrace.errors import HeadraceError, did_you_mean
-from headrace.ingest import markers
+from headrace.ingest import bus, markers
 from headrace.lake import landing, paths
 from headrace.lake.commits import stored
 from headrace.project import Project, Source, Table
@@ -139,8 +139,9 @@ def audit(
     began, deadline = time.monotonic(), time.monotonic() + timeout
     tables = tables or source.tables
     names = [t.name for t in tables]
-    progress(f"{source.name}: marking")
-    before = markers.mark(project, timeout, names)  # the connector streams; what comes behind is not its first snapshot
+    # A connector's snapshot whose rows come behind these is of a later moment than ours.
+    there = bus.partitions(project)
+    before = bus.ends(project, {t.topic: there[t.topic] for t in tables if t.topic in there})
     with snapshot(project, source) as shot, ThreadPoolExecutor(1) as pool, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         progress(f"{source.name}: reading {', '.join(names)}")
