@@ -102,7 +102,7 @@ def clinic(make_project, platform, until) -> Clinic:
 def test_every_source_and_job_is_there_and_unpaused(clinic: Clinic):
     dags = {d["dag_id"]: d for d in clinic.get("dags?limit=100")["dags"]}
     assert set(dags) == {
-        *("source__ward", "source__ward__audit", "source__ward__compact"),
+        *("source__ward", "source__ward__compact"),
         *("source__lists", "source__lists__compact", "source__lists__pull"),
         *("batch__visits_per_bed", "batch__busiest_bed", "batch__fails", "batch__tariffs_now"),
         "views__audit",
