@@ -11,6 +11,7 @@ The lock in PostgreSQL only keeps two replays from disturbing each other, and a 
 from __future__ import annotations
 
 import getpass
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ from uuid import uuid4
 
 from confluent_kafka import KafkaException, Producer
 
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, Problem
 from headrace.ingest import bus, changes, markers
 from headrace.ingest.again import Again, Verdict, judge
 from headrace.ingest.decode import MAX_VALUE
@@ -51,7 +52,10 @@ def replay(project: Project, selection: Selection, force: bool, timeout: float, 
     for topic, count in letters.open_topics(project, selection).items():
         table = table_of.get(topic)
         if table is None:
-            results.append(_row(paths.UNKNOWN, "left", count, f"no table declares topic {topic}"))
+            why = f"no table declares topic {topic}" + (
+                " (files have mistakes: headrace check)" * bool(project.problems)
+            )
+            results.append(_row(paths.UNKNOWN, "left", count, why))
             continue
         _known_to_landing(project, say)
         results += _replay(project, table, selection, force, timeout, say)
@@ -67,9 +71,16 @@ def drop(project: Project, selection: Selection, reason: str) -> Rows:
     for topic in letters.open_topics(project, selection):
         with locked(project, _lock(topic)):
             found = letters.find(project, selection, state="open", topic=topic, raw=False)
-            decisions.drop(project, found, reason, getpass.getuser())
+            decisions.drop(project, found, reason, _who())
         dropped.update(letter.table for letter in found)
     return [{"table": table, "dropped": count} for table, count in sorted(dropped.items())]
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container whose user has no name
+        return f"user {os.getuid()}"
 
 
 def _replay(project: Project, table: Table, selection: Selection, force: bool, timeout: float, say: Say) -> Rows:
@@ -98,7 +109,11 @@ def _replay(project: Project, table: Table, selection: Selection, force: bool, t
     if not chosen:
         return left
     say(f"{table.name}: waiting until they are landed")
-    _landed_to_the_end(project, table, deadline)
+    try:
+        _landed_to_the_end(project, table, deadline)
+    except HeadraceError as error:
+        sent = Problem(f"{len(chosen)} rows of {table.name} were sent all the same", hint="headrace dlq list")
+        raise HeadraceError(*error.problems, sent) from error
     return _outcome(project, table, chosen) + left
 
 
@@ -118,9 +133,9 @@ def _choose(project: Project, table: Table, found: list[Letter], force: bool) ->
     partitions = bus.partitions(project).get(table.topic, 0)
     chosen, left = [], []
     for verdict in sorted(verdicts, key=lambda v: (v.message.partition(), v.message.first)):
-        why = _impossible(verdict, partitions) or ((verdict.reason, verdict.column) if not force else ("", None))
-        if why[0]:
-            left.append(why)
+        why = _impossible(verdict, partitions) or ("" if force else verdict.reason)
+        if why:
+            left.append((why, verdict.column))
         else:
             chosen.append(verdict)
     late = order.overtaken(project, table.name, [_place(v) for v in chosen if v.key is not None])
@@ -129,13 +144,14 @@ def _choose(project: Project, table: Table, found: list[Letter], force: bool) ->
     return [v for v in chosen if v.message.letter.origin not in late], _counted(table, "left", left)
 
 
-def _impossible(verdict: Verdict, partitions: int) -> tuple[str, str | None]:
+def _impossible(verdict: Verdict, partitions: int) -> str:
+    """Why a message can't be sent whatever its contract says; '' when it can."""
     if verdict.oversize:
         size = len(verdict.message.value() or b"")
-        return f"oversize: {size} bytes can't be replayed, also not by --force, while {MAX_VALUE} are allowed", None
+        return f"oversize: {size} bytes can't be replayed, also not by --force, while {MAX_VALUE} are allowed"
     if verdict.message.partition() >= partitions:
-        return f"the topic has no partition {verdict.message.partition()} any more", None
-    return "", None
+        return f"the topic has no partition {verdict.message.partition()} any more"
+    return ""
 
 
 def _place(verdict: Verdict) -> order.Place:

@@ -28,11 +28,12 @@ class Again:
     def __init__(self, letter: Letter, landed: bool) -> None:
         self.letter = letter
         known: dict[str, str | None] = orjson.loads(letter.headers) if letter.headers else {}
+        before = headers.parse([(n, None if v is None else v.encode()) for n, v in known.items()])
         kept = {name: value for name, value in known.items() if name not in _OURS}
-        self.first = int(known.get(FIRST) or letter.offset)
+        self.first = letter.offset if before.first is None else before.first
         ours = {ORIGIN: letter.origin, FIRST: str(self.first)}
         # Once landed, always landed: a change that was replayed and rejected again may not even have a known key then.
-        if landed or headers.LANDED in known:
+        if landed or before.landed:
             ours[headers.LANDED] = "true"
         self._headers = [(n, None if v is None else v.encode()) for n, v in {**kept, **ours}.items()]
 
@@ -46,7 +47,7 @@ class Again:
         return self._headers
 
     def timestamp(self) -> tuple[int, int]:
-        return LOG_APPEND_TIME, int(self.letter.appended_at.timestamp() * 1000)
+        return LOG_APPEND_TIME, round(self.letter.appended_at.timestamp() * 1000)
 
     def topic(self) -> str:
         return self.letter.topic

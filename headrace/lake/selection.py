@@ -27,7 +27,8 @@ class Selection:
             project.source(self.source)
         names = [*sorted(project.tables), paths.UNKNOWN]
         if self.table and self.table not in names:
-            raise HeadraceError(f"there is no table {self.table!r}", hint=did_you_mean(self.table, names))
+            hint = "headrace check   (files of the project have mistakes)" if project.problems else ""
+            raise HeadraceError(f"there is no table {self.table!r}", hint=hint or did_you_mean(self.table, names))
         of_source = {n for n, t in project.tables.items() if self.source in ("", t.source)} | {paths.UNKNOWN}
         return [name for name in names if self.table in ("", name) and name in of_source]
 

@@ -61,6 +61,14 @@ def test_a_row_replayed_for_the_second_time_names_the_replay_and_the_first_place
     }
 
 
+def test_headers_of_others_by_our_names_are_not_believed() -> None:
+    message = Again(letter(b"{}", head={"headrace-first": "soon", "headrace-landed": "true"}), landed=False)
+    assert dict(message.headers()) == {
+        "headrace-origin": b"shop.visits/1/42/1767225600500",
+        "headrace-first": b"42",
+    }
+
+
 def test_before_counts_once_when_the_original_was_landed(land) -> None:
     (row,), bad = land("postgresql", Again(letter(CHANGE), landed=True))
     assert (row["before"], json.loads(row["after"])["paid"], bad) == (None, "9.00", [])
