@@ -52,10 +52,8 @@ def replay(project: Project, selection: Selection, force: bool, timeout: float, 
     for topic, count in letters.open_topics(project, selection).items():
         table = table_of.get(topic)
         if table is None:
-            why = f"no table declares topic {topic}" + (
-                " (files have mistakes: headrace check)" * bool(project.problems)
-            )
-            results.append(_row(paths.UNKNOWN, "left", count, why))
+            mistakes = " (files of the project have mistakes: headrace check)" if project.problems else ""
+            results.append(_row(paths.UNKNOWN, "left", count, f"no table declares topic {topic}{mistakes}"))
             continue
         _known_to_landing(project, say)
         results += _replay(project, table, selection, force, timeout, say)
@@ -103,7 +101,7 @@ def _replay(project: Project, table: Table, selection: Selection, force: bool, t
                 _send(producer, chosen)
     except KafkaException as error:
         if fenced(error):
-            message = f"another replay of table {table.name!r} has begun, or the bus was too slow: nothing was sent"
+            message = f"another replay of table {table.name!r} has begun, or the bus was too slow: this one gave way"
             raise HeadraceError(message, hint="headrace dlq list   shows what is still open") from error
         raise bus.unreachable(project, error) from error
     if not chosen:

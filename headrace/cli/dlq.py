@@ -35,8 +35,10 @@ def list_(
 ) -> None:
     """How many rows were rejected why, and how many of them are open, replayed or dropped."""
     from headrace.lake import letters
+    from headrace.lake.shown import count
 
-    _show(letters.groups(project(), _selection(source, table, reason, since, until)), format, COUNTS)
+    found = letters.groups(project(), _selection(source, table, reason, since, until))
+    _show([count(group) if format is Format.table else group for group in found], format, COUNTS)
 
 
 @app.command(name="show")

@@ -25,26 +25,30 @@ class Again:
     quarantine shows them, and of headers of one name the last.
     """
 
+    __slots__ = ("first", "landed", "letter")
+
     def __init__(self, letter: Letter, landed: bool) -> None:
         self.letter = letter
-        known: dict[str, str | None] = orjson.loads(letter.headers) if letter.headers else {}
-        before = headers.parse([(n, None if v is None else v.encode()) for n, v in known.items()])
-        kept = {name: value for name, value in known.items() if name not in _OURS}
+        before = headers.parse([(n, None if v is None else v.encode()) for n, v in self._known().items()])
         self.first = letter.offset if before.first is None else before.first
-        ours = {ORIGIN: letter.origin, FIRST: str(self.first)}
         # Once landed, always landed: a change that was replayed and rejected again may not even have a known key then.
-        if landed or before.landed:
-            ours[headers.LANDED] = "true"
-        self._headers = [(n, None if v is None else v.encode()) for n, v in {**kept, **ours}.items()]
+        self.landed = landed or before.landed
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        found = {name: value for name, value in self._known().items() if name not in _OURS}
+        found |= {ORIGIN: self.letter.origin, FIRST: str(self.first)} | (
+            {headers.LANDED: "true"} if self.landed else {}
+        )
+        return [(name, None if value is None else value.encode()) for name, value in found.items()]
+
+    def _known(self) -> dict[str, str | None]:
+        return orjson.loads(self.letter.headers) if self.letter.headers else {}
 
     def value(self) -> bytes | None:
         return self.letter.raw
 
     def key(self) -> bytes | None:
         return self.letter.raw_key
-
-    def headers(self) -> list[tuple[str, bytes | None]]:
-        return self._headers
 
     def timestamp(self) -> tuple[int, int]:
         return LOG_APPEND_TIME, round(self.letter.appended_at.timestamp() * 1000)
@@ -59,7 +63,7 @@ class Again:
         return self.letter.offset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What landing would do with a message now: reject it (`reason`), land it under a key at a position, or both."""
 

@@ -18,7 +18,7 @@ origin, state"""
 _STATES = ", ".join(f"count(*) FILTER (state = '{state}') AS {state}" for state in ("open", "replayed", "dropped"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A quarantined row. `table` is the quarantine it lies in; `headers` is JSON or None; `raw` is None if unasked."""
 
@@ -66,7 +66,8 @@ def find(
         query = f"SELECT {_COLUMNS}{', raw, raw_key' if raw else ''} FROM letters WHERE ? IN ('', state)"
         query += f" AND ? IN ('', topic) ORDER BY {order}"
         table: Any = connection.sql(query, params=[state, topic]).to_arrow_table()
-        return [Letter(**row) for row in table.to_pylist()]
+        batches = table.to_batches(max_chunksize=10_000)  # one at a time as Python objects: they are large
+        return [Letter(**row) for batch in batches for row in batch.to_pylist()]
 
 
 def landed(project: Project, table: str, letters: list[Letter]) -> set[str]:

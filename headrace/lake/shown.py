@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from headrace.lake.letters import Letter
@@ -32,13 +33,19 @@ def brief(letter: Letter) -> dict[str, Any]:
     """A row on one line: its value is cut, and characters that would move a terminal's cursor are escaped."""
     return {
         "position": f"{letter.topic}/{letter.partition}/{letter.offset}",
-        "time": f"{letter.quarantined_at:%Y-%m-%d %H:%M:%S}",
+        "time": _time(letter.quarantined_at),
         "state": letter.state,
-        "reason": _line(letter.reason),
+        "reason": _line(letter.reason or ""),
         "column": letter.column,
         "key": short(letter.raw_key),
         "value": short(letter.raw),
     }
+
+
+def count(group: dict[str, Any]) -> dict[str, Any]:
+    """A group of rows on one line of a table."""
+    times = {name: _time(group[name]) for name in ("first", "last")}
+    return group | times | {"reason": _line(group["reason"] or "")}
 
 
 def text(raw: bytes | None) -> str | None:
@@ -52,6 +59,10 @@ def short(raw: bytes | None) -> str | None:
         return None
     line = _line(text(raw[:_BYTES]) or "")
     return line if len(line) <= LONGEST and len(raw) <= _BYTES else line[:LONGEST] + "…"
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def _line(value: str) -> str:
