@@ -2,7 +2,7 @@
 
 Judged per image (CORRECTNESS 7): a change whose `after` breaks the contract is quarantined, and still landed with
 `after` null where its key is known, because its key has no valid row from then on; a `before` that breaks it lands as
-null.
+null. A replayed message (headrace.ingest.again) keeps its first place in the order of its key's changes.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class Decoder:
             raise Reject(error.reason, error.column) from None
         offset, partition = message.offset(), message.partition()
         event_id = row.get(self._event_id) if self._event_id else None
-        position = f"{partition:06d}/{offset:020d}"
+        # A replayed event stands where it was sent first: newer events of its key stay newer.
+        position = f"{partition:06d}/{offset if headers.first is None else headers.first:020d}"
         landed.add(
             "c", self._key(row), None, value.decode(), moment, appended, position, headers, "false",
             partition, offset, appended, None if event_id is None else str(event_id), None,
@@ -120,6 +121,10 @@ class Decoder:
                 image = self._without_image(op, message)
                 before = after = None
             key = self._known_key(image)
+            if headers.landed and op != "d":
+                # A replayed change whose original was landed, its before-image with it: only the after-image is new.
+                # Landed a second time, `before` would be taken off every sum of signed changes twice.
+                before = None
             if before is not None:
                 before, moment = self._image(before)
             if op == "d":
