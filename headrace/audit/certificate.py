@@ -19,8 +19,8 @@ from headrace.audit.comparison import Comparison, Key, Side, compare
 from headrace.audit.keys import Range
 from headrace.audit.source_side import Snapshot, snapshot
 from headrace.audit.verdict import PROVEN, UNEQUAL, UNPROVEN
-from headrace.errors import HeadraceError, did_you_mean
-from headrace.ingest import bus, markers
+from headrace.errors import HeadraceError
+from headrace.ingest import bus, markers, paused
 from headrace.lake import landing, paths
 from headrace.lake.commits import stored
 from headrace.project import Project, Source, Table
@@ -107,17 +107,11 @@ def chosen(project: Project, name: str) -> list[tuple[Source, tuple[Table, ...]]
     """The sources and tables that SOURCE or SOURCE.TABLE names; all with a log when it is empty."""
     if not name:
         return [(source, source.tables) for source in project.sources if source.mode == "cdc"]
-    word, _, table = name.partition(".")
-    source = project.source(word)
+    source, table = project.part(name)
     if source.mode != "cdc":
         hint = "its pulls have no position in a log that both sides could be compared at"
-        raise HeadraceError(f"source {word!r} ({source.kind}) can't be audited", place=source.place, hint=hint)
-    if not table:
-        return [(source, source.tables)]
-    found = {t.name: t for t in source.tables}
-    if table not in found:
-        raise HeadraceError(f"source {word!r} has no table {table!r}", hint=did_you_mean(table, [*found]))
-    return [(source, (found[table],))]
+        raise HeadraceError(f"source {source.name!r} ({source.kind}) can't be audited", place=source.place, hint=hint)
+    return [(source, (table,) if table else source.tables)]
 
 
 def audit(
@@ -131,13 +125,19 @@ def audit(
     """Audits tables of a source with a log (all of them by default) at one position of it.
 
     Guarantee: 'proven' means that at the snapshot's position every compared column of every row was the same on both
-    sides. A table whose data has not landed within `timeout` seconds, or that was snapshotted anew meanwhile, comes out
-    'unproven' with the reason. Raises HeadraceError when the source can't be read.
+    sides. A table that is paused, whose data has not landed within `timeout` seconds, or that was snapshotted anew
+    meanwhile, comes out 'unproven' with the reason. Raises HeadraceError when the source can't be read.
     """
     import duckdb
 
     began, deadline = time.monotonic(), time.monotonic() + timeout
     tables = tables or source.tables
+    pauses = paused.read(project)
+    held = {t: pause for t in tables if (pause := pauses.table(t))}
+    without = [Certificate(source.name, t, "", 0.0, note=pause.text) for t, pause in held.items()]
+    tables = tuple(t for t in tables if t not in held)
+    if not tables:
+        return without
     names = [t.name for t in tables]
     # A connector's snapshot whose rows come behind these is of a later moment than ours.
     there = bus.partitions(project)
@@ -159,7 +159,7 @@ def audit(
                 given = Given(columns[table.name], sides[table.name], before, after, keys)
                 certificate = _certify(connection, project, shot.unseen, certificate, given)
             found.append(replace(certificate, seconds=time.monotonic() - began))
-    return found
+    return found + without
 
 
 @dataclass(frozen=True)

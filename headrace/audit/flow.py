@@ -14,13 +14,15 @@ from uuid import uuid4
 
 from headrace.batch import run as batch
 from headrace.errors import HeadraceError, Problem
-from headrace.ingest import headers, markers
+from headrace.ingest import controls, headers, markers, paused
+from headrace.ingest.paused import Pauses
 from headrace.ingest.pull import pull
 from headrace.lake import landing
 from headrace.project import Job, Project
 from headrace.stream import ensure as stream
 
 Targets = dict[tuple[str, int], int]
+NOTHING = Pauses()
 POLL_SECONDS = 0.3
 # Flink tells the bus which offsets a checkpoint covers when its reader next wakes up: with the next record, or after
 # its poll of ten seconds. On a quiet topic a further marker wakes it, once a checkpoint (every 3 s) has had its time.
@@ -35,6 +37,7 @@ class Lag:
     name: str
     behind: int
     note: str = ""
+    paused: bool = False  # it falls behind because somebody wants it: nobody waits for it
 
 
 @dataclass
@@ -53,13 +56,19 @@ class Nudge:
             markers.write(self.project, sorted(topics), headers.QUIET + uuid4().hex)
 
 
-def measure(project: Project, targets: Targets) -> list[Lag]:
-    """The lag of each landing table, alert view and batch view behind the targets. Reads positions, changes nothing."""
-    lags = []
+def measure(project: Project, targets: Targets, pauses: Pauses = NOTHING) -> list[Lag]:
+    """The lag of each landing table, alert view and batch view behind the targets. Reads positions, changes nothing.
+
+    How far a paused source itself is ahead nobody can see from here: it counts as one position.
+    """
+    sources = [(s.name, pauses.source(s.name)) for s in project.sources if s.mode == "cdc"]
+    lags = [Lag("source", name, 1, pause.text, True) for name, pause in sources if pause]
     for name, table in sorted(project.tables.items()):
         landed = landing.positions(project, name)
         goals = {p: t for (topic, p), t in targets.items() if topic == table.topic}
-        lags.append(Lag("landing", name, sum(max(0, goal + 1 - landed.get(p, 0)) for p, goal in goals.items())))
+        behind = sum(max(0, goal + 1 - landed.get(p, 0)) for p, goal in goals.items())
+        pause = pauses.landing(project, table)
+        lags.append(Lag("landing", name, behind, pause.text if pause else "", bool(pause)))
     for job in project.jobs:
         lags.append(_alert_lag(project, job, targets) if job.kind == "stream" else _batch_lag(project, job))
     return lags
@@ -69,11 +78,13 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
     """Returns, with the seconds it took, when all that was committed to the sources before the call is everywhere.
 
     Guarantee: on return each such change is landed (or in quarantine), in the current tables, and covered by every
-    batch view and every alert view's last checkpoint. Raises HeadraceError naming what lags by how much after `timeout`
-    seconds, or what failed.
+    batch view and every alert view's last checkpoint; except what is paused, which `progress` is told of and nobody
+    waits for. Raises HeadraceError naming what lags by how much after `timeout` seconds, or what failed.
     """
     began = time.monotonic()
     deadline = began + timeout
+    for pause in paused.read(project).known(project):
+        progress(f"not waiting for {pause.name}: {pause.text}")
     for source in project.sources:
         if source.mode == "cron":
             progress(f"pulling {source.name}")
@@ -113,10 +124,12 @@ def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
         targets = markers.mark(project, timeout=patience)
     except HeadraceError as error:
         return [asdict(Lag("source", "", 1, error.problems[0].message))]
-    nudge = Nudge(project)
+    nudge, decisions = Nudge(project), controls.Watched(project)
     while True:
-        lags = measure(project, targets)
-        if time.monotonic() > deadline or not any(lag.behind for lag in lags if lag.stage != "batch view"):
+        lags = measure(project, targets, Pauses.of(decisions.now()))
+        if time.monotonic() > deadline or not any(
+            lag.behind for lag in lags if lag.stage != "batch view" and not lag.paused
+        ):
             return [asdict(lag) for lag in lags]
         nudge.due(lags)
         time.sleep(POLL_SECONDS)
@@ -149,10 +162,10 @@ def _batch_lag(project: Project, job: Job) -> Lag:
 
 
 def _until(project: Project, targets: Targets, deadline: float, stage: str) -> None:
-    nudge = Nudge(project)
+    nudge, decisions = Nudge(project), controls.Watched(project)
     while True:
-        lags = measure(project, targets)
-        late = [lag for lag in lags if lag.stage == stage and lag.behind]
+        lags = measure(project, targets, Pauses.of(decisions.now()))
+        late = [lag for lag in lags if lag.stage == stage and lag.behind and not lag.paused]
         if not late:
             return
         if time.monotonic() > deadline:

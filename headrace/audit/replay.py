@@ -21,7 +21,7 @@ from uuid import uuid4
 from confluent_kafka import KafkaException, Producer
 
 from headrace.errors import HeadraceError, Problem
-from headrace.ingest import bus, changes, markers
+from headrace.ingest import bus, changes, markers, paused
 from headrace.ingest.again import Again, Verdict, judge
 from headrace.ingest.decode import MAX_VALUE
 from headrace.ingest.transaction import SECONDS, fenced, send, transaction
@@ -54,6 +54,9 @@ def replay(project: Project, selection: Selection, force: bool, timeout: float, 
         if table is None:
             mistakes = " (files of the project have mistakes: headrace check)" if project.problems else ""
             results.append(_row(paths.UNKNOWN, "left", count, f"no table declares topic {topic}{mistakes}"))
+            continue
+        if pause := paused.read(project).landing(project, table):
+            results.append(_row(table.name, "left", count, pause.text))
             continue
         _known_to_landing(project, say)
         results += _replay(project, table, selection, force, timeout, say)

@@ -29,6 +29,8 @@ def pull(name: Name, format: Listing = Format.table) -> None:
 
     result = pull_source(opened, opened.source(name), say)
     show([{"table": table, "rows": rows} for table, rows in result["tables"].items()], format)
+    for table in result["paused"]:
+        print(f"{table} is paused and was not pulled", file=sys.stderr)
     if result["skipped"]:
         hint = "they are pulled as soon as they can be read"
         raise HeadraceError(*(f"not pulled: {reason}" for reason in result["skipped"]), hint=hint)

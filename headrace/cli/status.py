@@ -31,16 +31,18 @@ def command(
 
         flow = measured(here)
     caught_up = bool(flow) and not any(row["behind"] for row in flow)
+    held = [str(row["name"]) for row in flow if row["paused"]]
+    waits = any(row["behind"] and not row["paused"] for row in flow)
     if format is Format.json:
         print(json.dumps({"servers": rows, "flow": flow, "caught_up": caught_up}, default=str, indent=2))
         return
     show([row | {"uptime": _duration(row["uptime"]), "memory": _megabytes(row["memory"])} for row in rows], format)
     if flow:
         print()
-        show(flow, format)
-        print(
-            "\neverything is caught up" if caught_up else "\nnot everything is caught up: `headrace wait` waits for it"
-        )
+        show(flow, format, ("stage", "name", "behind", "note"))
+        print("\nnot everything is caught up: `headrace wait` waits for it" if waits else "\neverything is caught up")
+        if held:
+            print(f"but paused: {', '.join(held)}; `headrace resume NAME` lets it go on")
     elif not servers:
         print(f"\nnot running: {', '.join(sorted(NEEDED & known - running))}; `headrace up` starts what is missing")
 

@@ -8,11 +8,13 @@ from typing import Any
 import httpx
 
 from headrace.errors import HeadraceError
-from headrace.ingest import database, debezium
+from headrace.ingest import database, debezium, paused
+from headrace.ingest.paused import Pauses
 from headrace.project import Project, Source
 
 State = dict[str, Any]
 _PATIENCE = 60.0  # seconds one call to Connect may take: it validates a configuration against the database
+PAUSED = "PAUSED"
 _BUSY = 409  # Connect is rebalancing: the same call works a little later
 
 
@@ -20,17 +22,23 @@ def ensure(project: Project) -> list[State]:
     """Makes every CDC source's connector run as its file says; returns `states`, with an `error` where one doesn't.
 
     Idempotent. A source that can't be reached, or whose configuration is refused, does not hold up the others. A
-    failed task is started again. When tables were added, the source is snapshotted anew under a new epoch. Raises
-    HeadraceError when Connect does not answer. Never removes a connector.
+    failed task is started again. When tables were added, the source is snapshotted anew under a new epoch. The
+    connector of a paused source is stopped; changes of its file wait until it is resumed. Raises HeadraceError when
+    Connect or the bus does not answer. Never removes a connector.
     """
     sources = [s for s in project.sources if s.mode == "cdc"]
     if not sources:
         return []
+    pauses = paused.read(project)
     trouble: dict[str, tuple[str, list[str]]] = {}
     with _client(project) as client:
         for source in sources:
             try:
-                trouble[source.name] = ("", _ensure(project, source, client))
+                if pauses.source(source.name):
+                    trouble[source.name] = ("", [])
+                    _stop(client, source)
+                else:
+                    trouble[source.name] = ("", _ensure(project, source, client))
             except HeadraceError as error:
                 trouble[source.name] = (str(error), [])
     found = states(project)
@@ -38,7 +46,9 @@ def ensure(project: Project) -> list[State]:
         error, warnings = trouble[state["source"]]
         state["error"] = error or state["error"]
         state["warnings"] = warnings
-        if state["state"] == "MISSING":  # Connect tells a connector's state a moment after it took its configuration
+        if pauses.source(state["source"]):
+            state["state"] = PAUSED
+        elif state["state"] == "MISSING":  # Connect tells a connector's state a moment after it took its configuration
             state["state"] = "REFUSED" if error else "STARTING"
     return found
 
@@ -56,6 +66,26 @@ def states(project: Project) -> list[State]:
             status = known.get(source.name, {}).get("status")
             found.append(_state(source, status))
     return found
+
+
+def astray(found: list[State], pauses: Pauses) -> list[str]:
+    """The sources, among these states, whose connector does not do what it should: `ensure` sets them right."""
+    wrong = []
+    for state in found:
+        stopped, held = state["state"] == "STOPPED", bool(pauses.source(state["source"]))
+        if state["state"] == "FAILED" or (state["state"] != "MISSING" and stopped != held):
+            wrong.append(str(state["source"]))
+    return wrong
+
+
+def hold(project: Project, source: Source) -> None:
+    """Stops a source's connector and returns when it has left the database; what it has read stays on the bus.
+
+    Its position and the database's log are kept. Raises HeadraceError when Connect does not answer; then the pulse
+    stops it later.
+    """
+    with _client(project) as client:
+        _stop(client, source)
 
 
 def restart(project: Project, source: Source) -> None:
@@ -85,15 +115,27 @@ def _ensure(project: Project, source: Source, client: httpx.Client) -> list[str]
     return warnings
 
 
+def _stop(client: httpx.Client, source: Source) -> None:
+    """Stops the connector, if there is one, and waits until its task has left the database. It keeps its position.
+
+    Stopped and not paused, in the words of Connect: a paused task keeps its connection, and reads on into memory.
+    """
+    path = f"/connectors/{source.name}"
+    status = _call(client, "GET", f"{path}/status", missing=None)
+    deadline = time.monotonic() + _PATIENCE
+    while status and (status["connector"]["state"] != "STOPPED" or status["tasks"]):
+        if time.monotonic() > deadline:
+            hint = "headrace logs connect"
+            raise HeadraceError(f"the connector of source {source.name!r} does not stop", place=source.place, hint=hint)
+        if status["connector"]["state"] != "STOPPED":
+            _call(client, "PUT", f"{path}/stop")
+        time.sleep(0.2)
+        status = _call(client, "GET", f"{path}/status", missing=None)
+
+
 def _forget(client: httpx.Client, source: Source) -> None:
     """Stops the connector and drops its position, so that it begins with a snapshot of all its tables."""
-    _call(client, "PUT", f"/connectors/{source.name}/stop")
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        status = _call(client, "GET", f"/connectors/{source.name}/status")
-        if status["connector"]["state"] == "STOPPED" and not status["tasks"]:
-            break
-        time.sleep(0.2)
+    _stop(client, source)
     _call(client, "DELETE", f"/connectors/{source.name}/offsets")
 
 

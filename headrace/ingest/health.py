@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, connectors, database, topics
+from headrace.ingest import bus, connectors, database, paused, topics
+from headrace.ingest.paused import Pauses
 from headrace.lake import landing
 from headrace.project import Project, Source
 
@@ -13,19 +14,20 @@ _TIMED = "LogAppendTime"
 
 
 def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
-    """One row per table: source, table, state, last_landed, and what is wrong with it ('' when nothing is).
+    """One row per table: source, table, state, last_landed, a note, and what is wrong with it ('' when nothing is).
 
     Changes nothing. Parts that are away are named in the rows; nothing is raised.
     """
     connector, broken = _connectors(project)
     settings, ids, bus_error = _topics(project, sources)
+    pauses = Pauses() if bus_error else paused.read(project)
     found = []
     for source in sources:
         wrong = _connection(project, source)
         state = ""
         if source.mode == "cdc":
             known = connector.get(source.name, {"state": "UNKNOWN", "error": broken})
-            state = str(known["state"])
+            state = connectors.PAUSED if pauses.source(source.name) else str(known["state"])
             wrong += [str(known["error"])] if known["error"] else []
             wrong += ["there is no connector: headrace up   makes it"] if state == "MISSING" else []
         for table in source.tables:
@@ -33,13 +35,15 @@ def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]
                 *wrong,
                 *([bus_error] if bus_error else _topic(project, table.name, table.topic, settings, ids)),
             ]
+            pause = pauses.table(table)
             moment = landing.last_landed(project, table.name)
             found.append(
                 {
                     "source": source.name,
                     "table": table.name,
-                    "state": state or ("FAILED" if problems else "OK"),
+                    "state": connectors.PAUSED if pause else state or ("FAILED" if problems else "OK"),
                     "last_landed": moment.isoformat(timespec="seconds") if moment else None,
+                    "note": pause.text if pause else "",
                     "wrong": "; ".join(problems),
                 }
             )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, topics
+from headrace.ingest import bus, controls, topics
 from headrace.ingest.lane import Lane
+from headrace.ingest.paused import Pauses
 from headrace.project import Project
 
 
@@ -15,17 +16,24 @@ class Layout:
         self.project = project
         self.admin = bus.admin(project)
         self.lanes: dict[str, Lane] = {}
+        self.paused: frozenset[str] = frozenset()  # topics that are ours and not read at the moment
+        self._controls = controls.Watched(project, self.admin)
         self._ids: dict[str, str] = {}
         self._partitions: dict[str, int] = {}
 
     def look(self) -> tuple[bool, bool]:
-        """Compares with the bus: (topics came or went, a topic was made anew). Raises HeadraceError without a bus."""
+        """Compares with the bus: (topics came or went, a topic was made anew, paused or resumed).
+
+        Raises HeadraceError without a bus.
+        """
         there = bus.partitions(self.project, self.admin)
         wanted = {t.topic: t for t in self.project.tables.values() if t.topic in there}
         names = sorted([*wanted, *self._strangers(there)])
         ids = bus.topic_ids(self.admin, names) if names else {}
         anew = any(self._ids.get(name, id) != id for name, id in ids.items())
-        self._ids, self._partitions = ids, there
+        paused = Pauses.of(self._controls.now()).topics(self.project)
+        anew |= paused != self.paused
+        self._ids, self._partitions, self.paused = ids, there, paused
         before = set(self.lanes)
         for topic in before - set(names):
             del self.lanes[topic]
@@ -38,6 +46,7 @@ class Layout:
         """Takes a changed project; lanes whose table changed are made anew, so nothing may be pending in them."""
         if project.addresses.bus != self.project.addresses.bus:
             self.admin = bus.admin(project)
+            self._controls = controls.Watched(project, self.admin)
         self.project = project
         tables = {table.topic: table for table in project.tables.values()}
         before = {topic: lane.table for topic, lane in self.lanes.items()}

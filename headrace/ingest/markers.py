@@ -15,7 +15,7 @@ import orjson
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from headrace.errors import HeadraceError, Problem
-from headrace.ingest import bus, database, headers, topics
+from headrace.ingest import bus, database, headers, paused, topics
 from headrace.project import Project, Source
 
 Positions = dict[tuple[str, int], int]
@@ -25,13 +25,16 @@ def mark(project: Project, timeout: float, tables: Iterable[str] | None = None) 
     """(topic, partition) → offset of a marker record behind everything committed to the sources before the call.
 
     A reader has seen all of it when its next offset is greater than the value. `tables` limits it to those tables (and
-    their sources). Cron sources are covered up to their last pull. Raises HeadraceError naming the sources whose marker
-    did not come through within `timeout` seconds.
+    their sources). Cron sources are covered up to their last pull, paused sources up to what came before the pause.
+    Raises HeadraceError naming the sources whose marker did not come through within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     wanted = [t for t in project.tables.values() if tables is None or t.name in set(tables)]
     names = {t.source for t in wanted}
     sources = [s for s in project.sources if s.mode == "cdc" and s.name in names]
+    if sources:
+        pauses = paused.read(project)
+        sources = [s for s in sources if not pauses.source(s.name)]
     marker = uuid4().hex
     if sources:
         _through_sources(project, sources, marker, deadline)

@@ -15,7 +15,7 @@ import orjson
 from confluent_kafka import KafkaException, Producer
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, headers, topics
+from headrace.ingest import bus, headers, paused, topics
 from headrace.ingest.pulled import Line, Report, State
 from headrace.ingest.transaction import SECONDS, fenced, send, transaction
 from headrace.project import Project, Source, Table
@@ -26,15 +26,21 @@ Steps = Iterator[tuple[Iterator[Line], State]]  # rows of one step, and the stat
 
 
 def pull(project: Project, source: Source, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """Pulls a cron source once; returns {"source", "tables": {table: rows}, "skipped": [reason, …]}.
+    """Pulls a cron source once; returns {"source", "tables": {table: rows}, "skipped": [reason], "paused": [table]}.
 
     Guarantee: each row of a file or query result is on the bus once, whenever the pull is killed or repeated; a file
-    that can't be read is named in `skipped` and pulled when it can. Raises HeadraceError when the source or the bus
-    is away.
+    that can't be read is named in `skipped` and pulled when it can, a paused table in `paused`. Raises HeadraceError
+    when the source or the bus is away.
     """
     if source.mode != "cron":
         raise HeadraceError(f"source {source.name!r} is not pulled: its changes come by themselves", place=source.place)
     topics.ensure(project)
+    pauses = paused.read(project)
+    tables = [table for table in source.tables if not pauses.table(table)]
+    result: dict[str, Any] = {"source": source.name, "tables": {}, "skipped": []}
+    result["paused"] = [table.name for table in source.tables if table not in tables]
+    if not tables:
+        return result
     producer = Producer(
         bus.producer_settings(
             project,
@@ -43,11 +49,10 @@ def pull(project: Project, source: Source, say: Callable[[str], None] = lambda t
             linger_ms=20,
         )
     )
-    result: dict[str, Any] = {"source": source.name, "tables": {}, "skipped": []}
     try:
         producer.init_transactions(SECONDS)
         states = _states(project, source)  # after the fence: nobody else can commit a state any more
-        for table in source.tables:
+        for table in tables:
             report = Report()
             result["tables"][table.name] = 0
             for lines, state in _steps(project, source, table, states.get(table.name, State()), report):

@@ -12,6 +12,7 @@ from headrace.ingest import bus
 from headrace.project import Project, Source
 
 PULLS = "headrace.pulls"
+CONTROLS = "headrace.controls"
 _DAY = str(24 * 3600 * 1000)
 # The cut of a live view is computed from append times, and the oldest usable cut needs its records (CORRECTNESS 5).
 TABLE = {
@@ -56,6 +57,8 @@ def wanted(project: Project) -> dict[str, tuple[int, dict[str, str]]]:
             topics[heartbeat_topic(source)] = (1, _SHORT)
     if any(source.mode == "cron" for source in project.sources):
         topics[PULLS] = (1, _LATEST)
+    if project.sources:
+        topics[CONTROLS] = (1, _LATEST)
     return topics
 
 

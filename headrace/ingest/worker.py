@@ -145,7 +145,7 @@ class Worker:
         seats = []
         for topic in sorted({topic for topic, _ in self._assigned}):
             lane = self._layout.lanes.get(topic)
-            if lane is None:
+            if lane is None or topic in self._layout.paused:
                 continue
             mine = sorted(p for t, p in self._assigned if t == topic)
             try:
@@ -153,7 +153,9 @@ class Worker:
                 seats += [TopicPartition(topic, p, lane.position(p)) for p in mine]
             except (HeadraceError, DeltaError, OSError) as error:
                 self._stop_lane(lane, error)
-        self._consumer.assign(seats)  # a stopped topic stays ours, but is not read
+        self._consumer.assign(seats)  # a stopped or paused topic stays ours, but is not read
+        if paused := sorted(self._layout.paused & {topic for topic, _ in self._assigned}):
+            self._say(f"paused: {', '.join(paused)}")
 
     def _stop_lane(self, lane: Lane, error: Exception) -> None:
         reason = str(error).strip() or type(error).__name__

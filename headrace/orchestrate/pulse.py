@@ -22,6 +22,8 @@ from headrace.orchestrate.watch import Files, Parts
 from headrace.project import Project, load
 
 if TYPE_CHECKING:
+    from headrace.ingest.controls import Watched
+    from headrace.ingest.paused import Pauses
     from headrace.ingest.quiet import Quiet
 
 BEAT = 2.0  # seconds
@@ -55,6 +57,7 @@ class Pulse:
         self._announcer: Announcer | None = None
         self._quiet: Quiet | None = None
         self._streams: Streams | None = None
+        self._controls: Watched | None = None
 
     def beats(self) -> list[tuple[str, float, Callable[[], None]]]:
         """Name, seconds and what to do, for each concern."""
@@ -98,7 +101,8 @@ class Pulse:
         self._streams.beat()
 
     def restart_connectors(self) -> None:
-        """Starts failed connectors again; after a change of the project, makes topics and connectors as its files say.
+        """Starts failed connectors again and stops paused ones; after a change of the project, makes topics and
+        connectors as its files say.
 
         Not at the start: `up` has its own order, in which databases may be filled before connectors see them.
         """
@@ -111,10 +115,19 @@ class Pulse:
             self._set_up_due = False
         if not any(source.mode == "cdc" for source in project.sources):
             return
-        failed = [str(s["source"]) for s in connectors.states(project) if s["state"] == "FAILED"]
-        if failed:
-            self.parts.log(f"starting again the connectors of {', '.join(failed)}")
+        astray = connectors.astray(connectors.states(project), self._decisions())
+        if astray:
+            self.parts.log(f"setting right the connectors of {', '.join(astray)}")
             connectors.ensure(project)
+
+    def _decisions(self) -> Pauses:
+        """What is paused. A pause or resume whose command was killed between its two steps is ended here."""
+        from headrace.ingest.controls import Watched
+        from headrace.ingest.paused import Pauses
+
+        if self._controls is None or self._controls.project is not self.project:
+            self._controls = Watched(self.project)
+        return Pauses.of(self._controls.now())
 
 
 def touch_dags(project: Project) -> None:

@@ -51,6 +51,12 @@ class Project:
     def table(self, name: str) -> Table:
         return _named("table", name, self.tables)
 
+    def part(self, name: str) -> tuple[Source, Table | None]:
+        """The source that SOURCE names, or the source and table of SOURCE.TABLE. Raises HeadraceError for others."""
+        word, _, table = name.partition(".")
+        source = self.source(word)
+        return source, _named(f"table of {word}", table, {t.name: t for t in source.tables}) if table else None
+
     def job(self, name: str, kind: str = "") -> Job:
         return _named("job", name, {j.name: j for j in self.jobs if kind in {"", j.kind}})
 
