@@ -14,7 +14,8 @@ from uuid import uuid4
 
 from headrace.batch import run as batch
 from headrace.errors import HeadraceError, Problem
-from headrace.ingest import controls, headers, markers, paused
+from headrace.ingest import controls, epochs, headers, markers, paused
+from headrace.ingest.controls import Records
 from headrace.ingest.paused import Pauses
 from headrace.ingest.pull import pull
 from headrace.lake import landing
@@ -22,7 +23,6 @@ from headrace.project import Job, Project
 from headrace.stream import ensure as stream
 
 Targets = dict[tuple[str, int], int]
-NOTHING = Pauses()
 POLL_SECONDS = 0.3
 # Flink tells the bus which offsets a checkpoint covers when its reader next wakes up: with the next record, or after
 # its poll of ten seconds. On a quiet topic a further marker wakes it, once a checkpoint (every 3 s) has had its time.
@@ -56,11 +56,13 @@ class Nudge:
             markers.write(self.project, sorted(topics), headers.QUIET + uuid4().hex)
 
 
-def measure(project: Project, targets: Targets, pauses: Pauses = NOTHING) -> list[Lag]:
+def measure(project: Project, targets: Targets, decided: Records | None = None) -> list[Lag]:
     """The lag of each landing table, alert view and batch view behind the targets. Reads positions, changes nothing.
 
     How far a paused source itself is ahead nobody can see from here: it counts as one position.
     """
+    decided = decided or {}
+    pauses = Pauses.of(decided)
     sources = [(s.name, pauses.source(s.name)) for s in project.sources if s.mode == "cdc"]
     lags = [Lag("source", name, 1, pause.text, True) for name, pause in sources if pause]
     for name, table in sorted(project.tables.items()):
@@ -68,7 +70,8 @@ def measure(project: Project, targets: Targets, pauses: Pauses = NOTHING) -> lis
         goals = {p: t for (topic, p), t in targets.items() if topic == table.topic}
         behind = sum(max(0, goal + 1 - landed.get(p, 0)) for p, goal in goals.items())
         pause = pauses.landing(project, table)
-        lags.append(Lag("landing", name, behind, pause.text if pause else "", bool(pause)))
+        note = "; ".join(filter(None, [pause.text if pause else "", epochs.note(project, decided, table)]))
+        lags.append(Lag("landing", name, behind, note, bool(pause)))
     for job in project.jobs:
         lags.append(_alert_lag(project, job, targets) if job.kind == "stream" else _batch_lag(project, job))
     return lags
@@ -126,7 +129,7 @@ def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
         return [asdict(Lag("source", "", 1, error.problems[0].message))]
     nudge, decisions = Nudge(project), controls.Watched(project)
     while True:
-        lags = measure(project, targets, Pauses.of(decisions.now()))
+        lags = measure(project, targets, decisions.now())
         if time.monotonic() > deadline or not any(
             lag.behind for lag in lags if lag.stage != "batch view" and not lag.paused
         ):
@@ -164,7 +167,7 @@ def _batch_lag(project: Project, job: Job) -> Lag:
 def _until(project: Project, targets: Targets, deadline: float, stage: str) -> None:
     nudge, decisions = Nudge(project), controls.Watched(project)
     while True:
-        lags = measure(project, targets, Pauses.of(decisions.now()))
+        lags = measure(project, targets, decisions.now())
         late = [lag for lag in lags if lag.stage == stage and lag.behind and not lag.paused]
         if not late:
             return

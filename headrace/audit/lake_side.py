@@ -16,6 +16,7 @@ from headrace.audit.canonical import Compared
 from headrace.audit.source_side import Buckets, Rows
 from headrace.lake import paths
 from headrace.lake.arrivals import SNAPSHOT_ENDS, Offsets
+from headrace.lake.rows import COMPLETE
 from headrace.project import Column, Project, Table
 
 if TYPE_CHECKING:
@@ -69,11 +70,14 @@ def fold(
     """
     _open(connection, "landed", paths.landing(project, table.name), _NEEDED)
     below = " OR ".join(f'(partition = {p} AND "offset" < {end})' for p, end in until.items()) or "false"
-    seen = f"({below}) AND (op = 'r' OR NOT ({unseen}))"  # a snapshot's rows carry the transaction that read them
+    seen = (
+        f"({below}) AND (op IN ('r', 'm') OR NOT ({unseen}))"  # a snapshot's rows carry the transaction that read them
+    )
     ends = ", ".join(f"'{word}'" for word in SNAPSHOT_ENDS)
     ((lowest,),) = connection.execute(
         f"SELECT max(row(coalesce(epoch, 0), coalesce(position, ''))) FROM landed"
-        f" WHERE (op = 't' OR (op = 'r' AND snapshot IN ({ends}))) AND {seen}"
+        f" WHERE (op = 't' OR (op = 'r' AND snapshot IN ({ends}))"
+        f" OR (op = 'm' AND snapshot = '{COMPLETE}')) AND {seen}"
     ).fetchall()
     key = tuple(c for c in table.contract.columns if c.key)
     old = " || ',' || ".join(f"'\"{c.name}\":' || (before -> {_path(c)})" for c in key)
@@ -120,7 +124,9 @@ def snapshotted(
     """Whether rows of a connector's snapshot landed in the range: they are of another moment than ours."""
     _open(connection, "landed", paths.landing(project, table.name), _NEEDED)
     parts = [f'(partition = {p} AND "offset" >= {since.get(p, 0)} AND "offset" < {end})' for p, end in until.items()]
-    query = f"SELECT count(*) FROM landed WHERE op = 'r' AND ({' OR '.join(parts) or 'false'})"
+    query = (
+        f"SELECT count(*) FROM landed WHERE (op = 'r' OR snapshot = '{COMPLETE}') AND ({' OR '.join(parts) or 'false'})"
+    )
     ((count,),) = connection.execute(query).fetchall()
     return bool(count)
 

@@ -178,8 +178,9 @@ def _next(contract: Contract, old: _State, arrivals: Arrivals, landed: Offsets) 
     for floor in (*old.pending, *arrivals.floors):
         complete = floor.kind == "truncate" or all(at >= floor.at for at in last.values())
         known = new.floors if complete else new.pending
-        if floor not in known:
+        if floor.order not in {other.order for other in known}:
             known.append(floor)
+    new.pending = [floor for floor in new.pending if floor.order not in {other.order for other in new.floors}]
     new.floors.sort(key=lambda f: f.order)
     return new
 

@@ -32,6 +32,7 @@ VERBS = (
     "dsn",
     "pause",
     "resume",
+    "resync",
     "source",
     "audit",
     "dlq",

@@ -54,9 +54,12 @@ class Landed:
         self.transaction_id.append(transaction_id)
 
     def marker(self, message: Any, headers: Headers, appended: int) -> None:
-        """A marker lands as a row of its own, so that its position is proven by a row as well."""
-        at = message.partition(), message.offset()
-        self.add("m", None, None, None, None, appended, "", headers, "false", *at, appended, None, None)
+        """A marker lands as a row of its own, so that its position is proven by a row as well.
+
+        One that says that a snapshot is complete also has the snapshot's epoch and position.
+        """
+        at, snapshot = (message.partition(), message.offset()), rows.COMPLETE if headers.floor else "false"
+        self.add("m", None, None, None, None, appended, headers.floor, headers, snapshot, *at, appended, None, None)
 
     def table(self, topic: str, version: str, now: datetime) -> pa.Table:
         """The rows as Arrow, in the columns of a landing table."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
 
 from headrace.errors import HeadraceError
-from headrace.ingest import database, debezium, paused
+from headrace.ingest import controls, database, debezium, epochs
+from headrace.ingest.controls import Records
 from headrace.ingest.paused import Pauses
 from headrace.project import Project, Source
 
@@ -19,7 +21,8 @@ _BUSY = 409  # Connect is rebalancing: the same call works a little later
 
 
 def ensure(project: Project) -> list[State]:
-    """Makes every CDC source's connector run as its file says; returns `states`, with an `error` where one doesn't.
+    """Makes every CDC source's connector run as its file says; returns `states`, with an `error` where one doesn't, and
+    `refused` with what went wrong in this call.
 
     Idempotent. A source that can't be reached, or whose configuration is refused, does not hold up the others. A
     failed task is started again. When tables were added, the source is snapshotted anew under a new epoch. The
@@ -29,7 +32,8 @@ def ensure(project: Project) -> list[State]:
     sources = [s for s in project.sources if s.mode == "cdc"]
     if not sources:
         return []
-    pauses = paused.read(project)
+    decided = controls.read(project)
+    pauses = Pauses.of(decided)
     trouble: dict[str, tuple[str, list[str]]] = {}
     with _client(project) as client:
         for source in sources:
@@ -38,13 +42,13 @@ def ensure(project: Project) -> list[State]:
                     trouble[source.name] = ("", [])
                     _stop(client, source)
                 else:
-                    trouble[source.name] = ("", _ensure(project, source, client))
+                    trouble[source.name] = ("", _ensure(project, source, client, decided))
             except HeadraceError as error:
                 trouble[source.name] = (str(error), [])
     found = states(project)
     for state in found:
         error, warnings = trouble[state["source"]]
-        state["error"] = error or state["error"]
+        state["refused"], state["error"] = error, error or state["error"]
         state["warnings"] = warnings
         if pauses.source(state["source"]):
             state["state"] = PAUSED
@@ -54,26 +58,28 @@ def ensure(project: Project) -> list[State]:
 
 
 def states(project: Project) -> list[State]:
-    """{"source", "state", "tasks", "error"} of each CDC source's connector.
+    """{"source", "state", "tasks", "error", "epoch"} of each CDC source's connector.
 
     `state` is FAILED when a task is, MISSING when there is no connector. Raises HeadraceError when Connect is away.
     """
     with _client(project) as client:
-        known = _call(client, "GET", "/connectors", params={"expand": "status"})
+        known = _call(client, "GET", "/connectors", params={"expand": ["status", "info"]})
     found = []
     for source in project.sources:
         if source.mode == "cdc":
-            status = known.get(source.name, {}).get("status")
-            found.append(_state(source, status))
+            one = known.get(source.name, {})
+            config = one.get("info", {}).get("config", {})
+            found.append(_state(source, one.get("status")) | {"epoch": int(config.get(debezium.EPOCH, 0))})
     return found
 
 
-def astray(found: list[State], pauses: Pauses) -> list[str]:
+def astray(found: list[State], decided: Records) -> list[str]:
     """The sources, among these states, whose connector does not do what it should: `ensure` sets them right."""
-    wrong = []
+    wrong, pauses = [], Pauses.of(decided)
     for state in found:
         stopped, held = state["state"] == "STOPPED", bool(pauses.source(state["source"]))
-        if state["state"] == "FAILED" or (state["state"] != "MISSING" and stopped != held):
+        behind = state["epoch"] < decided.get((epochs.ASKED, state["source"]), {}).get("epoch", 0) and not held
+        if state["state"] == "FAILED" or (state["state"] != "MISSING" and (stopped != held or behind)):
             wrong.append(str(state["source"]))
     return wrong
 
@@ -96,14 +102,18 @@ def restart(project: Project, source: Source) -> None:
         )
 
 
-def _ensure(project: Project, source: Source, client: httpx.Client) -> list[str]:
+def _ensure(project: Project, source: Source, client: httpx.Client, decided: Records) -> list[str]:
     known = _call(client, "GET", f"/connectors/{source.name}/config", missing=None)
     warnings = database.prepare(project, source)
-    epoch = int(known[debezium.EPOCH]) if known else int(time.time())
+    epoch, asked = int(known[debezium.EPOCH]) if known else 0, epochs.begun(decided, source)
     wanted = debezium.config(project, source, epoch)
-    if known and _tables(wanted) - _tables(known):
-        _forget(client, source)
-        wanted = debezium.config(project, source, max(int(time.time()), epoch + 1))
+    if known is None or asked > epoch or _tables(wanted) - _tables(known):
+        epoch = asked if asked > epoch else epochs.begin(project, source, max(epoch, epochs.wanted(decided, source)))
+        wanted = debezium.config(project, source, epoch)
+        with suppress(HeadraceError):  # where it can't be written, a warning was given
+            database.mark(project, source, "")  # so that the snapshot has a row of the marker table
+        if known:
+            _forget(project, source, client)
     if known is None or {k: v for k, v in known.items() if k != "name"} != wanted:
         _call(client, "PUT", f"/connectors/{source.name}/config", json=wanted, source=source)
     if known and (status := _call(client, "GET", f"/connectors/{source.name}/status", missing=None)):
@@ -133,9 +143,14 @@ def _stop(client: httpx.Client, source: Source) -> None:
         status = _call(client, "GET", f"{path}/status", missing=None)
 
 
-def _forget(client: httpx.Client, source: Source) -> None:
-    """Stops the connector and drops its position, so that it begins with a snapshot of all its tables."""
+def _forget(project: Project, source: Source, client: httpx.Client) -> None:
+    """Stops the connector and drops its position, so that it begins with a snapshot of all its tables.
+
+    The slot goes, too: only the snapshot that a new slot exports fits exactly to the beginning of its stream. Until the
+    configuration has its new epoch all of this is done again, so that a kill in between leaves nothing half done.
+    """
     _stop(client, source)
+    database.drop_slot(project, source)
     _call(client, "DELETE", f"/connectors/{source.name}/offsets")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +15,12 @@ import pymysql
 
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
-from headrace.project import Project, Source
+from headrace.project import Project, Source, Table
 
 SECONDS = 5  # to connect; a database that takes longer counts as away
 _CREATE = "CREATE TABLE IF NOT EXISTS {} (name varchar(64) PRIMARY KEY, marker varchar(64) NOT NULL, at {} NOT NULL)"
+
+_SIGNALS = "CREATE TABLE IF NOT EXISTS {} (id varchar(64) PRIMARY KEY, type varchar(32) NOT NULL, data varchar(2048))"
 
 
 @contextmanager
@@ -45,12 +50,15 @@ def connect(project: Project, source: Source) -> Iterator[Any]:
 
 
 def prepare(project: Project, source: Source) -> list[str]:
-    """Makes the marker table and sets what before-images need; returns warnings about what could not be done.
+    """Makes the tables for markers and signals and sets what before-images need; returns warnings about what could not
+    be done.
 
     Idempotent. Raises HeadraceError when the database can't be reached or its log can't be read at all.
     """
     with connect(project, source) as cursor:
-        return _postgresql(cursor, source) if source.kind == "postgresql" else _mariadb(cursor, source)
+        warnings = _postgresql(cursor, source) if source.kind == "postgresql" else _mariadb(cursor, source)
+        table = topics.signal_table(project, source)
+        return warnings + _attempt(cursor, _SIGNALS.format(table), source, "make the table for signals")
 
 
 def mark(project: Project, source: Source, marker: str) -> None:
@@ -67,6 +75,50 @@ def mark(project: Project, source: Source, marker: str) -> None:
             message = f"source {source.name!r}: no marker could be written to {table}: {_said(error)}"
             hint = f"the user needs to write {table}; headrace up   makes it where it may"
             raise HeadraceError(message, place=source.place, hint=hint) from error
+
+
+def signal(project: Project, source: Source, table: Table, id: str) -> None:
+    """Asks the connector to snapshot one table beside its stream; asked again with the same id, nothing happens.
+
+    Raises HeadraceError when the database can't be reached or the row can't be written.
+    """
+    there = topics.signal_table(project, source)
+    collections = json.dumps({"type": "incremental", "data-collections": [re.escape(table.origin)]})
+    conflict = "ON CONFLICT DO NOTHING" if source.kind == "postgresql" else "ON DUPLICATE KEY UPDATE id = id"
+    with connect(project, source) as cursor:
+        try:
+            cursor.execute(f"INSERT INTO {there} VALUES (%s, 'execute-snapshot', %s) {conflict}", (id, collections))
+        except (psycopg.Error, pymysql.err.MySQLError) as error:
+            message = f"source {source.name!r}: the snapshot could not be asked for in {there}: {_said(error)}"
+            hint = f"the user needs to write {there}; headrace up   makes it where it may"
+            raise HeadraceError(message, place=source.place, hint=hint) from error
+
+
+def drop_slot(project: Project, source: Source) -> None:
+    """Lets a PostgreSQL source's log go: what is not read yet is lost to us, and only a new snapshot makes it good.
+
+    Waits until the connector has left it. Nothing to do where there is none, or for MariaDB, which keeps its log by its
+    own rules. Raises HeadraceError when somebody else reads from the slot.
+    """
+    if source.kind != "postgresql":
+        return
+    name, deadline = topics.own_name(project, source), time.monotonic() + 30
+    query = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active"
+    with connect(project, source) as cursor:
+        while True:
+            try:
+                cursor.execute(query, (name,))
+                cursor.execute("SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", (name,))
+                if cursor.fetchone() is None:
+                    return
+                said = "somebody reads from it"
+            except psycopg.errors.ObjectInUse as error:  # between the question and the drop
+                said = _said(error)
+            except psycopg.Error as error:
+                raise HeadraceError(f"slot {name} could not be dropped: {_said(error)}", place=source.place) from error
+            if time.monotonic() > deadline:
+                raise HeadraceError(f"slot {name} could not be dropped: {said}", place=source.place)
+            time.sleep(0.1)
 
 
 def _postgresql(cursor: Any, source: Source) -> list[str]:

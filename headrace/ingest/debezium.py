@@ -41,6 +41,11 @@ _COMMON = {
     "errors.retry.delay.max.ms": "5000",
     "retriable.restart.connector.wait.ms": "2000",
     "heartbeat.interval.ms": str(HEARTBEAT_SECONDS * 1000),
+    # A single table is snapshotted in chunks between its changes, when a row of the signal table asks for it.
+    "signal.enabled.channels": "source",
+    "incremental.snapshot.watermarking.strategy": "insert_delete",
+    "incremental.snapshot.chunk.size": "8192",
+    "notification.enabled.channels": "sink",
     # The attempt to snapshot or to stream is told apart by this number in every record (CORRECTNESS 1).
     "transforms": "epoch",
     "transforms.epoch.type": "org.apache.kafka.connect.transforms.InsertHeader",
@@ -52,7 +57,8 @@ EPOCH = "transforms.epoch.value.literal"
 def config(project: Project, source: Source, epoch: int) -> dict[str, str]:
     """The connector's configuration. Raises HeadraceError naming the source's file when its address lacks a part."""
     host, port, user, password = _server(project, source)
-    tables = sorted({t.origin for t in source.tables} | {topics.marker_table(source)})
+    signals = topics.signal_table(project, source)
+    tables = sorted({t.origin for t in source.tables} | {topics.marker_table(source), signals})
     common = {
         "connector.class": _CLASS[source.kind],
         "database.hostname": host,
@@ -62,6 +68,8 @@ def config(project: Project, source: Source, epoch: int) -> dict[str, str]:
         "topic.prefix": source.name,
         "table.include.list": ",".join(map(re.escape, tables)),
         "heartbeat.action.query": beat(source),
+        "signal.data.collection": signals,
+        "notification.sink.topic.name": topics.notification_topic(source),
         EPOCH: str(epoch),
     }
     own = _postgresql(project, source) if source.kind == "postgresql" else _mariadb(project, source)
@@ -78,7 +86,7 @@ def beat(source: Source) -> str:
 
 
 def _postgresql(project: Project, source: Source) -> dict[str, str]:
-    own = f"headrace_{project.settings.name}_{source.name}".replace("-", "_")[:63]  # two projects may read one server
+    own = topics.own_name(project, source)
     return {
         "database.dbname": topics.database(source),
         "plugin.name": "pgoutput",

@@ -11,6 +11,7 @@ from headrace.lake.rows import FIRST, ORIGIN
 MARKER = "headrace-marker"
 QUIET = "quiet-"  # starts the id of markers that nobody waits for
 EPOCH = "headrace-epoch"
+FLOOR = "headrace-floor"  # of a marker: a snapshot is complete, and rows below this position of its epoch are gone
 LANDED = "headrace-landed"  # of a replayed change: its original was landed, without the image that broke the contract
 ERROR = "headrace-error"  # set by a pull on a line that it could not read
 CORRELATION = "correlation-id"
@@ -28,6 +29,7 @@ class Headers(NamedTuple):
     error: str | None = None
     first: int | None = None  # of a replayed message: where it was on its partition when it was sent first
     landed: bool = False
+    floor: str = ""  # of a marker that says that a snapshot is complete
 
 
 NONE = Headers()
@@ -59,4 +61,5 @@ def _parse(raw: list[tuple[str, bytes | None]]) -> Headers:
         error=values.get(ERROR),
         first=int(first) if ORIGIN in values and first.isascii() and first.isdigit() else None,
         landed=ORIGIN in values and LANDED in values,
+        floor=values.get(FLOOR) or "",
     )

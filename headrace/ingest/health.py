@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, connectors, database, paused, topics
+from headrace.ingest import bus, connectors, controls, database, epochs, topics
 from headrace.ingest.paused import Pauses
 from headrace.lake import landing
 from headrace.project import Project, Source
@@ -20,7 +20,8 @@ def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]
     """
     connector, broken = _connectors(project)
     settings, ids, bus_error = _topics(project, sources)
-    pauses = Pauses() if bus_error else paused.read(project)
+    decided = {} if bus_error else controls.read(project)
+    pauses = Pauses.of(decided)
     found = []
     for source in sources:
         wrong = _connection(project, source)
@@ -43,7 +44,9 @@ def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]
                     "table": table.name,
                     "state": connectors.PAUSED if pause else state or ("FAILED" if problems else "OK"),
                     "last_landed": moment.isoformat(timespec="seconds") if moment else None,
-                    "note": pause.text if pause else "",
+                    "note": "; ".join(
+                        filter(None, [pause.text if pause else "", epochs.note(project, decided, table)])
+                    ),
                     "wrong": "; ".join(problems),
                 }
             )

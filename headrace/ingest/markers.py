@@ -41,7 +41,16 @@ def mark(project: Project, timeout: float, tables: Iterable[str] | None = None) 
     return write(project, [t.topic for t in wanted], marker, max(1.0, deadline - time.monotonic()))
 
 
-def write(project: Project, names: list[str], marker: str, timeout: float = 10) -> Positions:
+def complete(project: Project, names: list[str], epoch: int, position: str) -> None:
+    """Says on the topics that a snapshot of their tables is whole: rows of before (epoch, position) are gone.
+
+    Said twice it changes nothing. Raises HeadraceError when the bus does not acknowledge it.
+    """
+    more = [(headers.EPOCH, str(epoch).encode()), (headers.FLOOR, position.encode())]
+    write(project, names, headers.QUIET + uuid4().hex, 30, more)
+
+
+def write(project: Project, names: list[str], marker: str, timeout: float = 10, more: Any = ()) -> Positions:
     """Writes a marker record to every partition of the topics, acknowledged by all replicas; returns their offsets.
 
     Topics that aren't there are left out. Raises HeadraceError when a record is not acknowledged in time.
@@ -61,7 +70,7 @@ def write(project: Project, names: list[str], marker: str, timeout: float = 10) 
 
     settings = bus.producer_settings(project, message_timeout_ms=int(timeout * 1000))
     producer = Producer(settings)
-    head: Any = [(headers.MARKER, marker.encode())]
+    head: Any = [(headers.MARKER, marker.encode()), *more]
     for topic in names:
         for partition in range(there.get(topic, 0)):
             producer.produce(topic, value, partition=partition, headers=head, on_delivery=delivered)

@@ -23,6 +23,7 @@ TABLE = {
     "max.message.bytes": str(bus.MAX_MESSAGE),
 }
 _SHORT = {"cleanup.policy": "delete", "retention.ms": _DAY}
+_WEEK = {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3600 * 1000)}  # a long snapshot of one table
 _LATEST = {"cleanup.policy": "compact", "max.message.bytes": str(bus.MAX_MESSAGE)}
 
 
@@ -41,6 +42,29 @@ def marker_topic(source: Source) -> str:
     return f"{source.name}.{marker_table(source)}"
 
 
+def signal_table(project: Project, source: Source) -> str:
+    """The table by which this project's connector of the source is asked for snapshots of single tables.
+
+    Debezium writes into it, too; two connectors must not share one.
+    """
+    return f"{marker_table(source).partition('.')[0]}.{own_name(project, source, 'headrace_signal')}"
+
+
+def own_name(project: Project, source: Source, start: str = "headrace") -> str:
+    """What a source's database knows this project by: two projects may read one server."""
+    return f"{start}_{project.settings.name}_{source.name}".replace("-", "_")[:63]
+
+
+def signal_topic(project: Project, source: Source) -> str:
+    """The topic on which rows of the signal table come back: so each request has a position in the source's log."""
+    return f"{source.name}.{signal_table(project, source)}"
+
+
+def notification_topic(source: Source) -> str:
+    """The topic on which a connector tells how far its snapshots are, behind the rows they brought."""
+    return f"headrace.notifications.{source.name}"
+
+
 def heartbeat_topic(source: Source) -> str:
     """Debezium's heartbeat: it moves the stored offset of a source in which nothing changes."""
     return f"__debezium-heartbeat.{source.name}"
@@ -55,6 +79,8 @@ def wanted(project: Project) -> dict[str, tuple[int, dict[str, str]]]:
         if source.mode == "cdc":
             topics[marker_topic(source)] = (1, _SHORT)
             topics[heartbeat_topic(source)] = (1, _SHORT)
+            topics[signal_topic(project, source)] = (1, _WEEK)
+            topics[notification_topic(source)] = (1, _WEEK)
     if any(source.mode == "cron" for source in project.sources):
         topics[PULLS] = (1, _LATEST)
     if project.sources:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from headrace.lake.rows import COMPLETE
+
 Offsets = dict[int, int]  # partition → next offset
 SNAPSHOT_ENDS = ("last", "last_in_data_collection")
 NOT_DATA = ("m", "t")
@@ -89,6 +91,7 @@ def _read(batch: Any, found: Arrivals) -> None:
     ends = pc.and_(
         pc.equal(op, "r"), pc.is_in(batch.column("snapshot"), value_set=pa.array(SNAPSHOT_ENDS, pa.string()))
     )
+    ends = pc.or_(ends, pc.and_(pc.equal(op, "m"), pc.equal(batch.column("snapshot"), COMPLETE)))
     marked = pc.or_(pc.equal(op, "t"), pc.fill_null(ends, False))
     for row in batch.filter(marked).to_pylist():
         kind = "truncate" if row["op"] == "t" else "snapshot"

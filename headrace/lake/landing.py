@@ -191,8 +191,11 @@ def _app(topic_id: str, partition: int) -> str:
 
 
 def _after_data(data: pa.Table, topic_id: str) -> dict[str, int]:
-    """The transactions that record where the newest rows that are not markers end."""
-    found = data.filter(pc.not_equal(data["op"], "m")).group_by("partition").aggregate([("offset", "max")])
+    """The transactions that record where the newest rows end that change a current table: markers don't, except those
+    that say that a snapshot is complete."""
+    whole = pc.fill_null(pc.equal(data["snapshot"], rows.COMPLETE), False)
+    changes = pc.or_(pc.not_equal(data["op"], "m"), whole)
+    found = data.filter(changes).group_by("partition").aggregate([("offset", "max")])
     return {_app(topic_id, row["partition"]) + _DATA: row["offset_max"] + 1 for row in found.to_pylist()}
 
 

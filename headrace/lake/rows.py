@@ -8,6 +8,8 @@ import pyarrow as pa
 ORIGIN = "headrace-origin"  # of a replayed message: the message that it repeats, as topic/partition/offset/append time
 FIRST = "headrace-first"  # of a replayed message: the offset at which the message was sent first
 
+COMPLETE = "complete"  # `snapshot` of a marker: a snapshot of the table is whole, and what lies below it is gone
+
 _INSTANT = pa.timestamp("us", "UTC")
 
 LANDING = pa.schema(
@@ -19,7 +21,7 @@ LANDING = pa.schema(
         ("event_time", _INSTANT),  # the contract's column, else the source's commit time, else appended_at
         ("position", pa.string()),  # sortable within one source; changes are ordered by (position, offset)
         ("epoch", pa.int64()),  # when the connector was first registered (Unix seconds); 0 for cron and events
-        ("snapshot", pa.string()),  # Debezium's source.snapshot; 'false' for what is not a snapshot
+        ("snapshot", pa.string()),  # Debezium's source.snapshot, or COMPLETE; 'false' for what is not a snapshot
         ("topic", pa.string()),
         ("partition", pa.int32()),
         ("offset", pa.int64()),

@@ -22,8 +22,7 @@ from headrace.orchestrate.watch import Files, Parts
 from headrace.project import Project, load
 
 if TYPE_CHECKING:
-    from headrace.ingest.controls import Watched
-    from headrace.ingest.paused import Pauses
+    from headrace.ingest.controls import Records, Watched
     from headrace.ingest.quiet import Quiet
 
 BEAT = 2.0  # seconds
@@ -101,12 +100,12 @@ class Pulse:
         self._streams.beat()
 
     def restart_connectors(self) -> None:
-        """Starts failed connectors again and stops paused ones; after a change of the project, makes topics and
-        connectors as its files say.
+        """Starts failed connectors again, stops paused ones, completes snapshots; after a change of the project, makes
+        topics and connectors as its files say.
 
         Not at the start: `up` has its own order, in which databases may be filled before connectors see them.
         """
-        from headrace.ingest import connectors, topics
+        from headrace.ingest import connectors, epochs, topics
 
         project = self.project
         if self._set_up_due:
@@ -115,19 +114,20 @@ class Pulse:
             self._set_up_due = False
         if not any(source.mode == "cdc" for source in project.sources):
             return
-        astray = connectors.astray(connectors.states(project), self._decisions())
+        decided = self._decisions()
+        astray = connectors.astray(connectors.states(project), decided)
         if astray:
             self.parts.log(f"setting right the connectors of {', '.join(astray)}")
             connectors.ensure(project)
+        epochs.settle(project, decided)
 
-    def _decisions(self) -> Pauses:
-        """What is paused. A pause or resume whose command was killed between its two steps is ended here."""
+    def _decisions(self) -> Records:
+        """What people decided. A command that was killed between its steps is ended by this."""
         from headrace.ingest.controls import Watched
-        from headrace.ingest.paused import Pauses
 
         if self._controls is None or self._controls.project is not self.project:
             self._controls = Watched(self.project)
-        return Pauses.of(self._controls.now())
+        return self._controls.now()
 
 
 def touch_dags(project: Project) -> None:

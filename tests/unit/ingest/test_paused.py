@@ -102,10 +102,10 @@ def test_a_part_that_is_not_there_is_said(museum):
 def test_nobody_waits_for_what_is_paused(museum, decided, monkeypatch):
     monkeypatch.setattr(flow.landing, "positions", lambda project, table: {0: 5})
     targets = {(table.topic, 0): 9 for table in museum.tables.values()}
-    lags = flow.measure(museum, targets, Pauses.of(decided("house/visits", "floor")))
+    lags = flow.measure(museum, targets, decided("house/visits", "floor"))
     assert {lag.name for lag in lags if lag.behind and not lag.paused} == {"rooms", "shows"}
     assert {(lag.name, lag.behind) for lag in lags if lag.paused} == {("visits", 5), ("steps", 5)}
-    (lag,) = (lag for lag in flow.measure(museum, {}, Pauses.of(decided("house"))) if lag.stage == "source")
+    (lag,) = (lag for lag in flow.measure(museum, {}, decided("house")) if lag.stage == "source")
     assert (lag.name, lag.paused) == ("house", True)
 
 
@@ -118,6 +118,9 @@ def test_a_paused_pull_brings_nothing_and_says_so(museum, decided, monkeypatch):
 
 
 def test_connectors_that_do_not_do_what_was_decided_are_found(decided):
-    states = [{"source": name, "state": state} for name, state in
+    states = [{"source": name, "state": state, "epoch": 7} for name, state in
               (("a", "RUNNING"), ("b", "STOPPED"), ("c", "FAILED"), ("d", "MISSING"), ("e", "STOPPED"), ("f", "RUNNING"))]  # fmt: skip  # noqa: E501
-    assert connectors.astray(states, Pauses.of(decided("a", "e", "d"))) == ["a", "b", "c"]
+    records = decided("a", "e", "d")
+    assert connectors.astray(states, records) == ["a", "b", "c"]
+    records |= {("epoch", name): {"epoch": 8, "since": 0} for name in "ef"}
+    assert connectors.astray(states, records) == ["a", "b", "c", "f"]  # 'e' is paused: it begins anew when resumed

@@ -1,0 +1,141 @@
+"""When a snapshot is complete: from records as connectors write them, without a bus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from headrace.errors import HeadraceError
+from headrace.ingest import bus, controls, epochs, headers, markers, topics
+from headrace.lake import landing
+from headrace.lake.arrivals import look
+
+FILE = "kind: postgresql\nconnection: {local: true}\ntables: {rooms: public.rooms, visits: public.visits}\n"
+
+
+class Bus:
+    """Topics as lists of records, decisions, and the markers that were written."""
+
+    def __init__(self, record: Callable[..., Any]) -> None:
+        self.record = record
+        self.topics: dict[str, list[Any]] = {}
+        self.decided: dict[tuple[str, ...], Any] = {}
+        self.said: list[tuple[list[str], int, str]] = []
+
+    def send(self, topic: str, value: dict[str, Any], epoch: int = 0) -> None:
+        head = [(headers.EPOCH, str(epoch).encode())]
+        self.topics.setdefault(topic, []).append(self.record(value, head=head))
+
+    def mark(self, op: str, lsn: int, epoch: int) -> None:
+        """A row of the marker table, from a snapshot (r) or from the stream."""
+        source = {"lsn": lsn, "snapshot": "true"} if op == "r" else {"lsn": lsn, "sequence": json.dumps([None, "5"])}
+        self.send("house.public.headrace_marker", {"op": op, "source": source}, epoch)
+
+    def write(self, project: Any, changes: dict[tuple[str, ...], Any]) -> None:
+        self.decided |= changes
+
+
+@pytest.fixture
+def wire(record, monkeypatch) -> Bus:
+    made = Bus(record)
+    monkeypatch.setattr(bus, "read_to_end", lambda project, topic: made.topics.get(topic, []))
+    monkeypatch.setattr(controls, "read", lambda project: dict(made.decided))
+    monkeypatch.setattr(controls, "write", made.write)
+    monkeypatch.setattr(markers, "complete", lambda project, names, *at: made.said.append((names, *at)))
+    return made
+
+
+@pytest.fixture
+def house(tmp_path):
+    from headrace.project import load
+
+    column = "{name: id, logicalType: integer, primaryKey: true}"
+    files = {"headrace.yml": "name: house\n", "lake/sources/house.yml": FILE}
+    for table in ("rooms", "visits"):
+        files[f"schemas/{table}.yaml"] = f"version: 1.0.0\nschema:\n  - name: {table}\n    properties: [{column}]\n"
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    return load(tmp_path)
+
+
+def test_a_source_is_complete_when_its_marker_table_streams_at_the_last_snapshots_position(house, wire):
+    source = house.source("house")
+    epoch = epochs.begin(house, source)
+    wire.mark("r", 3, epoch - 1)
+    wire.mark("u", 4, epoch - 1)  # the epoch before this one was complete: that says nothing
+    wire.mark("r", 10, epoch)  # this snapshot was killed, and begun again
+    assert [one.table for one in epochs.settle(house, wire.decided)] == [""]
+    assert "is not complete" in epochs.note(house, wire.decided, house.table("visits"))
+    wire.mark("r", 20, epoch)
+    assert epochs.settle(house, wire.decided)
+    wire.mark("u", 25, epoch)
+    wire.mark("u", 30, epoch)
+    assert epochs.settle(house, wire.decided) == []
+    assert wire.said == [(["house.public.rooms", "house.public.visits"], epoch, "00000000000000000020/")]
+    assert epochs.settle(house, wire.decided) == []
+    assert len(wire.said) == 1
+    assert epochs.note(house, wire.decided, house.table("visits")) == ""
+    assert epochs.begun(wire.decided, source) == 0
+    assert epochs.begin(house, source, epoch) > epoch
+
+
+def test_a_table_is_complete_at_the_position_of_the_row_that_asked_for_it(house, wire):
+    source, table = house.part("house.visits")
+    asked = epochs.ask(house, source, table, wire.decided)
+    assert epochs.ask(house, source, table, wire.decided) == asked, "it is asked for once"
+    with pytest.raises(HeadraceError, match="table visits is not complete yet"):
+        epochs.ask(house, source, house.table("rooms"), wire.decided)
+    row = {"op": "c", "after": {"id": asked.id}, "source": {"lsn": 70, "sequence": '["60", "70"]'}}
+    wire.send(topics.signal_topic(house, source), row, 9)
+    said = {"id": asked.id, "type": "IN_PROGRESS", "additional_data": {}}
+    wire.send("headrace.notifications.house", said)
+    wire.send("headrace.notifications.house", {"id": "another", "type": "TABLE_SCAN_COMPLETED"})
+    assert epochs.settle(house, wire.decided) == [asked]
+    assert epochs.note(house, wire.decided, house.table("rooms")) == ""
+    done = {"type": "TABLE_SCAN_COMPLETED", "additional_data": {"status": "EMPTY"}}
+    wire.send("headrace.notifications.house", said | done)
+    assert epochs.settle(house, wire.decided) == []
+    assert wire.said == [(["house.public.visits"], 9, "00000000000000000070/00000000000000000070")]
+    assert epochs.ask(house, source, table, wire.decided).id != asked.id
+
+
+def test_a_table_that_can_not_be_brought_says_why_until_the_whole_source_is(house, wire):
+    source, table = house.part("house.visits")
+    asked = epochs.ask(house, source, table, wire.decided)
+    done = {"type": "TABLE_SCAN_COMPLETED", "additional_data": {"status": "NO_PRIMARY_KEY"}}
+    wire.send("headrace.notifications.house", {"id": asked.id} | done)
+    for _ in range(2):
+        (left,) = epochs.settle(house, wire.decided)
+        assert left.failed == "NO_PRIMARY_KEY"
+    assert "failed: NO_PRIMARY_KEY" in epochs.note(house, wire.decided, table)
+    assert wire.said == []
+    epochs.begin(house, source)
+    assert [one.table for one in epochs.unsettled(house, wire.decided)] == [""]
+
+
+def test_the_end_of_a_snapshot_lands_as_a_floor_and_as_a_change(land, record, visits, tmp_path):
+    head = [(headers.MARKER, b"quiet-1"), (headers.EPOCH, b"9"), (headers.FLOOR, b"0070/")]
+    (row,), _ = land("postgresql", record({"op": "m"}, at=4, head=head))
+    assert (row["op"], row["epoch"], row["position"], row["snapshot"]) == ("m", 9, "0070/", "complete")
+    (row,), _ = land("events", record({"op": "m"}, at=4, head=head))
+    assert (row["position"], row["snapshot"]) == ("", "false"), "services can't take rows of events away"
+
+    from headrace.ingest.columns import Landed, Rejected
+    from headrace.ingest.decode import Decoder
+    from headrace.lake import rows
+
+    handle = landing._open(str(tmp_path / "visits"), rows.LANDING, rows.STATISTICS, {})
+    landed = Landed()
+    decoder = Decoder(visits, "postgresql", "cdc")
+    decoder.decode([record({"op": "m"}, at=4, head=head), record({"op": "m"}, at=5, head=head[:1])], landed, Rejected())
+    data = landed.table("t", "1", datetime(2026, 1, 1, tzinfo=UTC))
+    landing.append(handle, data, "id", {1: (0, 6)})
+    assert handle.transaction_version("id:1:data") == 5, "views that read the table are due: rows may be gone"
+    found = look(str(tmp_path / "visits"), {}, {1: 6})
+    assert [(floor.order, floor.kind) for floor in found.floors] == [((9, "0070/"), "snapshot")]
+    assert not found.data
