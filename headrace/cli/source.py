@@ -38,16 +38,43 @@ def pull(name: Name, format: Listing = Format.table) -> None:
 
 @app.command()
 def check(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=_ALL)] = None, format: Listing = Format.table
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=_ALL)] = None,
+    act: Annotated[bool, typer.Option("--act", help="Also do what `limits` says where a log is above it.")] = False,
+    format: Listing = Format.table,
 ) -> None:
-    """Whether sources work: connection, connector, topics, last landed rows. Exit status 1 if one doesn't."""
+    """Whether sources work: connection, connector, topics, log, last landed rows. Exit status 1 if one doesn't.
+
+    The size of each log is kept in ops.sources. Airflow calls this with --act.
+    """
     from headrace.ingest import health
+    from headrace.ingest.limits import act as act_on
+    from headrace.serve import lags
 
     opened = project()
-    rows = health.check(opened, (opened.source(name),) if name else opened.sources)
-    show(rows, format)
+    sources = (opened.source(name),) if name else opened.sources
+    done = [said for source in sources if act and source.mode == "cdc" and (said := act_on(opened, source))]
+    for said in done:
+        print(said, file=sys.stderr)
+    rows = health.check(opened, sources)
+    show([_brief(row) for row in rows] if format is Format.table else rows, format)
+    captured = {row["source"]: row for row in rows if opened.source(row["source"]).mode == "cdc"}
+    try:
+        lags.record(opened, [row | {"note": row["note"] or row["wrong"]} for row in captured.values()])
+    except HeadraceError as error:
+        print(f"not recorded in ops.sources: {error.problems[0].message}", file=sys.stderr)
     if any(row["wrong"] for row in rows):
         raise typer.Exit(1)
+
+
+def _brief(row: dict[str, object]) -> dict[str, object]:
+    """A row for people: the log in one column."""
+    from headrace.ingest.lag import LogLag
+
+    held, seconds = row["log_bytes"], row["log_seconds"]
+    log = LogLag("", held, seconds).text.removeprefix("log ")  # type: ignore[arg-type]
+    kept = {name: value for name, value in row.items() if not name.startswith("log_")}
+    return {**{n: kept[n] for n in ("source", "table", "state", "last_landed")}, "log": log, "note": kept["note"],
+            "wrong": kept["wrong"]}  # fmt: skip
 
 
 @app.command()

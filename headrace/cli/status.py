@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.cli.context import Format, project, show
+
+if TYPE_CHECKING:
+    from headrace.ingest.lag import LogLag
 
 NEEDED = {"bus", "connect", "landing", "postgres"}  # without them nobody can say how far the data has come
 
 
 def command(
     format: Annotated[
-        Format, typer.Option(help="json: one object with `servers`, `flow` and `caught_up`.")
+        Format, typer.Option(help="json: one object with `servers`, `flow`, `sources` and `caught_up`.")
     ] = Format.table,
     servers: Annotated[bool, typer.Option("--servers", help="Only the servers; quick, and writes no markers.")] = False,
 ) -> None:
@@ -30,21 +33,36 @@ def command(
         from headrace.audit.flow import flow as measured
 
         flow = measured(here)
+    logs: list[dict[str, object]] = []
+    if flow:
+        from headrace.ingest.lag import measure
+
+        logs = [_log(measure(here, source)) for source in here.sources if source.mode == "cdc"]
     caught_up = bool(flow) and not any(row["behind"] for row in flow)
     held = [str(row["name"]) for row in flow if row["paused"]]
     waits = any(row["behind"] and not row["paused"] for row in flow)
     if format is Format.json:
-        print(json.dumps({"servers": rows, "flow": flow, "caught_up": caught_up}, default=str, indent=2))
+        print(
+            json.dumps({"servers": rows, "flow": flow, "sources": logs, "caught_up": caught_up}, default=str, indent=2)
+        )
         return
     show([row | {"uptime": _duration(row["uptime"]), "memory": _megabytes(row["memory"])} for row in rows], format)
     if flow:
         print()
         show(flow, format, ("stage", "name", "behind", "note"))
         print("\nnot everything is caught up: `headrace wait` waits for it" if waits else "\neverything is caught up")
+        for log in logs:
+            print(f"source {log['source']}: {log['said']}")
         if held:
             print(f"but paused: {', '.join(held)}; `headrace resume NAME` lets it go on")
     elif not servers:
         print(f"\nnot running: {', '.join(sorted(NEEDED & known - running))}; `headrace up` starts what is missing")
+
+
+def _log(found: LogLag) -> dict[str, object]:
+    """A source's log: what its database keeps of it for us, and the age of what came last."""
+    said = found.text or found.wrong
+    return {"source": found.source, "log_bytes": found.held, "log_seconds": found.seconds, "said": said}
 
 
 def _duration(seconds: object) -> str:

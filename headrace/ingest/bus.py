@@ -67,8 +67,11 @@ def ends(project: Project, topics: dict[str, int], client: AdminClient | None = 
         raise unreachable(project, error) from error
 
 
-def read_to_end(project: Project, topic: str, timeout: float = 30) -> list[Any]:
-    """Every committed record of a small topic. Raises HeadraceError when it takes longer than `timeout` seconds."""
+def read_to_end(project: Project, topic: str, timeout: float = 30, since: int = 0) -> list[Any]:
+    """Every committed record of a small topic, from offset `since` of each partition on.
+
+    Raises HeadraceError when it takes longer than `timeout` seconds.
+    """
     import time
 
     count = partitions(project).get(topic, 0)
@@ -82,7 +85,7 @@ def read_to_end(project: Project, topic: str, timeout: float = 30) -> list[Any]:
         )
     )
     try:
-        consumer.assign([TopicPartition(topic, p, 0) for p in range(count)])
+        consumer.assign([TopicPartition(topic, p, since) for p in range(count)])
         records, open_, deadline = [], set(range(count)), time.monotonic() + timeout
         while open_:
             if time.monotonic() > deadline:
@@ -96,6 +99,15 @@ def read_to_end(project: Project, topic: str, timeout: float = 30) -> list[Any]:
         return records
     finally:
         consumer.close()
+
+
+def newest(project: Project, topic: str, back: int = 50, timeout: float = 30) -> Any:
+    """The last committed record of a topic of one partition; None when its last `back` offsets hold none."""
+    if topic not in (there := partitions(project)):
+        return None
+    end = ends(project, {topic: there[topic]})[topic, 0]
+    records = read_to_end(project, topic, timeout, max(0, end - back))
+    return records[-1] if records else None
 
 
 def unreachable(project: Project, error: Exception) -> HeadraceError:

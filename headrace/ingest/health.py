@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, connectors, controls, database, epochs, topics
+from headrace.ingest import bus, connectors, controls, database, epochs, lag, limits, topics
 from headrace.ingest.paused import Pauses
 from headrace.lake import landing
 from headrace.project import Project, Source
@@ -14,7 +14,8 @@ _TIMED = "LogAppendTime"
 
 
 def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
-    """One row per table: source, table, state, last_landed, a note, and what is wrong with it ('' when nothing is).
+    """One row per table: source, table, state, last_landed, log_bytes and log_seconds of the source (see
+    headrace.ingest.lag), a note, and what is wrong with it ('' when nothing is).
 
     Changes nothing. Parts that are away are named in the rows; nothing is raised.
     """
@@ -25,11 +26,15 @@ def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]
     found = []
     for source in sources:
         wrong = _connection(project, source)
-        state = ""
+        state, log = "", lag.LogLag(source.name)
         if source.mode == "cdc":
             known = connector.get(source.name, {"state": "UNKNOWN", "error": broken})
             state = connectors.PAUSED if pauses.source(source.name) else str(known["state"])
             wrong += [str(known["error"])] if known["error"] else []
+            log = lag.measure(project, source) if not (wrong or bus_error) else log
+            wrong += [said for said in (limits.warning(source, log), _unheld(log, state)) if said]
+            pause = pauses.source(source.name)
+            wrong += [pause.text] if pause and pause.who == limits.WHO else []
             wrong += ["there is no connector: headrace up   makes it"] if state == "MISSING" else []
         for table in source.tables:
             problems = [
@@ -44,6 +49,8 @@ def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]
                     "table": table.name,
                     "state": connectors.PAUSED if pause else state or ("FAILED" if problems else "OK"),
                     "last_landed": moment.isoformat(timespec="seconds") if moment else None,
+                    "log_bytes": log.held,
+                    "log_seconds": log.seconds,
                     "note": "; ".join(
                         filter(None, [pause.text if pause else "", epochs.note(project, decided, table)])
                     ),
@@ -51,6 +58,11 @@ def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]
                 }
             )
     return found
+
+
+def _unheld(log: lag.LogLag, state: str) -> str:
+    """What a source lacks whose log nobody keeps; while it has no connector, or is paused without one, that is so."""
+    return log.wrong if state == "RUNNING" else ""
 
 
 def _connectors(project: Project) -> tuple[dict[str, dict[str, Any]], str]:

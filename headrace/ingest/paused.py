@@ -88,7 +88,7 @@ def read(project: Project) -> Pauses:
     return Pauses.of(controls.read(project))
 
 
-def pause(project: Project, source: Source, table: Table | None, why: str = "") -> Pause:
+def pause(project: Project, source: Source, table: Table | None, why: str = "", who: str = "") -> Pause:
     """Pauses a source, or one of its tables, until `resume`; already paused, it stays as it was. Others go on.
 
     When it returns the decision is on the bus, and survives restarts of everything. Whoever obeys it notices within
@@ -97,7 +97,7 @@ def pause(project: Project, source: Source, table: Table | None, why: str = "") 
     known = read(project).found.get((source.name, table.name if table else ""))
     if known:
         return known
-    made = Pause(source.name, table.name if table else "", controls.now(), _who(), why)
+    made = Pause(source.name, table.name if table else "", controls.now(), who or _who(), why)
     controls.write(project, {_key(source, table): {"since": made.since, "who": made.who, "why": why}})
     return made
 

@@ -70,7 +70,7 @@ def _source(source: Source) -> list[Plan]:
     found = [
         Plan(
             dag_id,
-            Step("health", ("source", "check", name), retries=2, timeout=timedelta(minutes=5)),
+            Step("health", ("source", "check", name, "--act"), retries=2, timeout=timedelta(minutes=5)),
             f"Is {name} reachable, and do its changes arrive? ({tables})",
             doc,
             source.place,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headrace.errors import Place
 from headrace.project.contract import Contract
+from headrace.project.limits import NO_LIMITS, LogLimits
 
 # kind → how its changes come: from the database's log, by pulls on a schedule, or as events that services send.
 KINDS = {"postgresql": "cdc", "mariadb": "cdc", "jdbc": "cron", "files": "cron", "events": "events"}
@@ -39,6 +40,7 @@ class Source:
     server: str = ""  # the source whose database server this one shares
     local: bool = False  # the embedded platform starts a server of this kind for it
     schedule: str = "@hourly"  # cron sources: when the pull is due
+    limits: LogLimits = NO_LIMITS  # sources with a log: how much of it their database may keep for us
 
     @property
     def mode(self) -> str:

@@ -9,11 +9,12 @@ from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project import schedule
 from headrace.project.connection import connection_problems
 from headrace.project.contract import Contract
+from headrace.project.limits import read_limits
 from headrace.project.located import Located, read
 from headrace.project.names import name_problem, table_problem
 from headrace.project.source import KINDS, Source, Table
 
-_KEYS = {"kind", "connection", "tables", "schedule", "description", "owner"}
+_KEYS = {"kind", "connection", "tables", "schedule", "limits", "description", "owner"}
 _TABLE_KEYS = {"from", "watermark", "format"}
 _FORMATS = ("csv", "json", "parquet")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -39,6 +40,7 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
         problems.append(Problem(f"a source of kind {kind} has no schedule", doc.place("schedule"), hint))
     elif wrong := schedule.problem(due, doc.place("schedule"), events=False):
         problems.append(wrong)
+    limits = read_limits(doc, kind, problems)
     entries = doc.get("tables")
     if not isinstance(entries, dict) or not entries:
         message = "`tables` must name each table and where it comes from" if entries else "a source needs `tables`"
@@ -64,6 +66,7 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
         server=str(doc.get("connection", "source") or ""),
         local=bool(doc.get("connection", "local")),
         schedule=due,
+        limits=limits,
     )
 
 

@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS ops.certificates (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text NOT NULL, table_name text NOT NULL,
   taken_at timestamptz NOT NULL DEFAULT now(), verdict text NOT NULL, position text, rows bigint, checksum text,
   quarantined bigint, differences jsonb NOT NULL DEFAULT '{}', note text, seconds double precision);
+CREATE TABLE IF NOT EXISTS ops.sources (
+  source text PRIMARY KEY, state text NOT NULL, log_bytes bigint, log_seconds double precision, note text,
+  checked_at timestamptz NOT NULL);
+COMMENT ON TABLE ops.sources IS
+  'Each captured source at its last check: bytes of log that its database keeps for us, age of what came last, notes.';
 COMMENT ON TABLE ops.certificates IS
   'Every audit of a table: proven means source = fold of landing = current, less the keys in quarantine.';
 COMMENT ON TABLE ops.runs IS 'Every run of a batch view: state is running, succeeded, unchanged, superseded or failed.';
