@@ -34,7 +34,8 @@ class Database:
 
     def step(self) -> None:
         self.position += 1
-        kind = self.random.choices(("put", "delete", "truncate", "crashed snapshot", "snapshot"), (60, 25, 1, 1, 2))[0]
+        kinds = ("put", "delete", "truncate", "crashed snapshot", "snapshot", "empty snapshot")
+        kind = self.random.choices(kinds, (60, 25, 1, 1, 2, 1))[0]
         if kind == "put" or (kind == "delete" and not self.rows):
             self.put(self.random.randrange(40))
         elif kind == "delete":
@@ -43,6 +44,10 @@ class Database:
         elif kind == "truncate":
             self.rows.clear()
             self.log.append({"op": "t", "position": self.at(), "partition": self.random.randrange(2)})
+        elif kind == "empty snapshot":  # it brings no row: only the markers tell that it is complete
+            self.rows.clear()
+            common = {"op": "m", "position": self.at(), "snapshot": "complete"}
+            self.log += [common | {"partition": 0}, common | {"partition": 1}]
         else:
             self.snapshot(complete=kind == "snapshot")
 

@@ -143,3 +143,11 @@ def test_what_differs_is_named_by_key(project: Project) -> None:
     found = compare(Side(whole.buckets(), whole.rows), Side(other.buckets(), other.rows, other.rejected))
     assert (found.missing, found.different, found.extra) == ((("3",),), (("2",),), (("5",),))
     assert compare(Side(whole.buckets(), whole.rows), Side(whole.buckets(), whole.rows)).equal
+
+
+def test_the_end_of_a_snapshot_takes_away_what_it_did_not_bring(project: Project) -> None:
+    end = {"op": "m", "position": f"{7:020d}/", "snapshot": "complete"}
+    land(project, [change("c", 1, 3), change("c", 2, 4), change("r", 1, 8), end, end | {"snapshot": "false"}])
+    assert keys(folded(project, 3)) == {1, 2}
+    assert keys(folded(project, 5)) == {1}
+    assert keys(folded(project, 5, "transaction_id = '9'")) == {1}
