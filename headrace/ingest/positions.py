@@ -40,7 +40,14 @@ def _lsn(source: dict[str, Any]) -> str:
 
     A transaction that was open when the snapshot was taken and committed later has changes with LSNs below the
     snapshot's: by their LSN alone they would lose against the snapshot's rows, which don't have them.
+
+    A row of an incremental snapshot has no LSN of its own, only the last commit that was passed when its chunk's window
+    was closed. Every change that its chunk may lack comes behind that commit; the window's own changes replace rows.
     """
+    if source.get("snapshot") == "incremental":
+        if not (passed := _last_commit(source)):
+            raise ValueError("a row of an incremental snapshot before any commit")
+        return f"{passed:020d}/"
     lsn = source["lsn"]
     if source.get("snapshot") not in (None, "false"):
         return f"{lsn:020d}/"

@@ -19,10 +19,12 @@ from headrace.audit import flow, lake_side
 from headrace.audit.canonical import Compared
 from headrace.errors import HeadraceError
 from headrace.ingest import connectors, controls, database, epochs, lag, limits, markers, paused, topics
+from headrace.ingest.layout import Layout
 from headrace.ingest.resync import resync
 from headrace.lake import landing
 from headrace.project import Project, Table
 from headrace.project.limits import PAUSE, RESNAPSHOT, LogLimits
+from tests.engine.ingest.conftest import Worker
 
 MB = 10**6
 PLACES = {"postgresql": "public", "mariadb": "till"}
@@ -116,10 +118,17 @@ def shop(yard) -> Service:
     return Service(yard, "postgresql")
 
 
+@pytest.fixture(scope="module")
+def worker(yard) -> Iterator[Worker]:
+    """A landing worker for all tests of this file."""
+    started = Worker(yard)
+    yield started
+    started.stop()
+
+
 @pytest.fixture
-def arrive(yard, work, until, all_landed) -> Callable[..., None]:
+def arrive(yard, worker, until, all_landed) -> Callable[..., None]:
     """arrive(table, …): returns when everything committed to these tables is landed; a worker runs meanwhile."""
-    work(yard)
 
     def wait(*tables: Table) -> None:
         until(lambda: connectors.ensure(yard), 90, "Connect answers")
@@ -151,11 +160,13 @@ def note(project: Project, table: Table) -> str:
     return epochs.note(project, controls.read(project), table)
 
 
-def test_a_paused_table_stands_still_while_another_flows(shop, yard, arrive, landed, work, until) -> None:
+def test_a_paused_table_stands_still_while_another_flows(shop, yard, arrive, landed, worker, until) -> None:
     arrive(*shop.source.tables)
     paused.pause(yard, shop.source, shop.more, "a test")
-    worker = work(yard)  # the pause survives restarts: a worker that starts now obeys it, too
     until(lambda: f"paused: {shop.more.topic}" in worker.log.read_text(), 30, "landing has taken notice")
+    started_now = Layout(yard)
+    started_now.look()
+    assert started_now.paused == {shop.more.topic}, "it survives restarts"
     before = landing.positions(yard, shop.more.name)
     for table in (shop.rows, shop.more):
         shop.fill(table, range(100, 120), "meanwhile")

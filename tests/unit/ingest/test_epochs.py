@@ -11,6 +11,7 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, controls, epochs, headers, markers, topics
+from headrace.ingest.positions import positioner
 from headrace.lake import landing
 from headrace.lake.arrivals import look
 
@@ -139,3 +140,18 @@ def test_the_end_of_a_snapshot_lands_as_a_floor_and_as_a_change(land, record, vi
     found = look(str(tmp_path / "visits"), {}, {1: 6})
     assert [(floor.order, floor.kind) for floor in found.floors] == [((9, "0070/"), "snapshot")]
     assert not found.data
+
+
+def test_a_row_of_an_incremental_snapshot_lies_behind_what_its_chunk_had_seen():
+    position = positioner("postgresql")
+    asked = position(
+        {"lsn": 100, "sequence": '["120", "100"]', "snapshot": "false"}
+    )  # another commit came before its own
+    seen = position(
+        {"lsn": 150, "sequence": '["140", "150"]', "snapshot": "false"}
+    )  # committed at 160, before the window
+    row = position({"lsn": None, "sequence": '["160", "160"]', "snapshot": "incremental"})
+    later = position({"lsn": 110, "sequence": '["180", "110"]', "snapshot": "false"})  # was open all the time
+    assert asked < seen < row < later
+    with pytest.raises(ValueError, match="before any commit"):
+        position({"lsn": None, "sequence": '[null, "160"]', "snapshot": "incremental"})
