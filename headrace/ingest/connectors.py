@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -32,10 +34,10 @@ def ensure(project: Project) -> list[State]:
     sources = [s for s in project.sources if s.mode == "cdc"]
     if not sources:
         return []
-    decided = controls.read(project)
-    pauses = Pauses.of(decided)
     trouble: dict[str, tuple[str, list[str]]] = {}
-    with _client(project) as client:
+    with _alone(project), _client(project) as client:
+        decided = controls.read(project)
+        pauses = Pauses.of(decided)
         for source in sources:
             try:
                 if pauses.source(source.name):
@@ -100,6 +102,16 @@ def restart(project: Project, source: Source) -> None:
         _call(
             client, "POST", f"/connectors/{source.name}/restart", params={"includeTasks": "true", "onlyFailed": "true"}
         )
+
+
+@contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    """One `ensure` of a project at a time, on this machine: two of them would begin a source anew twice."""
+    folder = project.state / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "connectors.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _ensure(project: Project, source: Source, client: httpx.Client, decided: Records) -> list[str]:

@@ -135,15 +135,15 @@ def _settle_table(project: Project, source: Source, table: Table, one: Open) -> 
 
 def _of_source(project: Project, source: Source, epoch: int) -> str | None:
     """The position of the complete snapshot of an epoch; None when there is none."""
-    position, found = positioner(source.kind), None
+    position, found, complete = positioner(source.kind), None, None
     for message in bus.read_to_end(project, topics.marker_topic(source)):
         if headers.parse(message.headers()).epoch == epoch and message.value():
             change = orjson.loads(message.value())
             if change.get("op") == "r":
-                found = position(change["source"])
-            elif found is not None:
-                return found
-    return None
+                found, complete = position(change["source"]), None
+            else:
+                complete = found
+    return complete
 
 
 def _of_signal(project: Project, source: Source, id: str) -> tuple[int, str] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +24,7 @@ from headrace.ingest import connectors, controls, database, epochs, lag, limits,
 from headrace.ingest.layout import Layout
 from headrace.ingest.resync import resync
 from headrace.lake import landing
+from headrace.local import supervise
 from headrace.project import Project, Table
 from headrace.project.limits import PAUSE, RESNAPSHOT, LogLimits
 from tests.engine.ingest.conftest import Worker
@@ -240,6 +243,35 @@ def test_a_table_is_taken_again_beside_its_stream(service, yard, arrive, folded)
     resync(yard, service.source, rows, 60)
     arrive(rows)
     assert folded(rows) == service.content(rows) == {}
+
+
+def test_a_table_is_whole_also_when_the_command_and_connect_are_killed(yard, arrive, folded, until, shared) -> None:
+    both = [Service(yard, kind) for kind in PLACES]
+    for service in both:
+        service.fill(service.more, range(5000, 35_000), "many")  # several chunks
+    arrive(*(service.more for service in both))
+    for service in both:
+        settled = epochs.settle(yard, controls.read(yard))
+        assert settled == []
+        asked = epochs.ask(yard, service.source, service.more, controls.read(yard))  # killed behind its first step …
+        assert "is not complete" in note(yard, service.more)
+        again = epochs.ask(yard, service.source, service.more, controls.read(yard))  # … and run again
+        assert again.id == asked.id
+        database.signal(yard, service.source, service.more, again.id)
+        service.run(f"DELETE FROM {service.more.origin} WHERE id < 5100")
+    seen = lambda service: epochs._of_signal(yard, service.source, _id(yard, service))  # noqa: E731
+    until(lambda: all(seen(service) for service in both), 30, "the connectors have been asked")
+    os.kill(int(supervise.states(shared())["connect"]["pid"]), signal.SIGKILL)
+    for service in both:
+        service.fill(service.more, range(40_000, 40_100), "while Connect is away")
+    until(lambda: not any(note(yard, s.more) or epochs.settle(yard, controls.read(yard)) for s in both), 90, "whole")
+    arrive(*(service.more for service in both))
+    for service in both:
+        assert folded(service.more) == service.content(service.more)
+
+
+def _id(project: Project, service: Service) -> str:
+    return controls.read(project)[epochs.SIGNAL, service.source.name, service.more.name]["id"]
 
 
 def test_a_source_whose_log_was_lost_is_taken_again_and_every_kill_is_made_good(
