@@ -20,23 +20,8 @@ from headrace.cli.context import Format, fail, state
 from headrace.errors import HeadraceError
 
 VERBS = (
-    "check",
-    "init",
-    "up",
-    "down",
-    "status",
-    "logs",
-    "run",
-    "wait",
-    "query",
-    "dsn",
-    "pause",
-    "resume",
-    "resync",
-    "source",
-    "audit",
-    "dlq",
-    "work",
+    *("check", "init", "up", "down", "status", "logs", "run", "wait", "query", "dsn", "source", "audit", "dlq"),
+    *("pause", "resume", "resync", "work"),
 )
 _PROJECT_HELP = "The project, if not the current folder."
 
