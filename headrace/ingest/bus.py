@@ -82,6 +82,7 @@ def read_to_end(project: Project, topic: str, timeout: float = 30, since: int = 
             isolation_level="read_committed",
             enable_partition_eof=True,
             enable_auto_commit=False,
+            fetch_wait_max_ms=10,  # nobody waits for more: the end is what is asked for
         )
     )
     try:
@@ -90,7 +91,7 @@ def read_to_end(project: Project, topic: str, timeout: float = 30, since: int = 
         while open_:
             if time.monotonic() > deadline:
                 raise HeadraceError(f"topic {topic} could not be read to its end within {timeout:.0f} s")
-            for message in consumer.consume(1000, 0.5):
+            for message in consumer.consume(1000, 0.05):
                 error = message.error()
                 if error is None:
                     records.append(message)

@@ -82,8 +82,9 @@ class Service:
 
     def log_grows(self) -> None:
         """Some 20 MB of log in which nothing that we capture changes."""
+        text = "text" if self.kind == "postgresql" else "longtext"
         with self.cursor() as cursor:
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS {self.rows.origin}_heap (v text)")
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS {self.rows.origin}_heap (v {text})")
             for _ in range(20):
                 cursor.execute(f"INSERT INTO {self.rows.origin}_heap VALUES (%s)", ("".join(map(str, range(200_000))),))
             cursor.execute("CHECKPOINT" if self.kind == "postgresql" else "FLUSH BINARY LOGS")
@@ -105,7 +106,7 @@ def yard(shared, make_project, make_contract, shared_url) -> Project:
     for kind in PLACES:
         service = Service(project, kind)
         for table in service.source.tables:
-            service.run(f"CREATE TABLE {table.origin} (id bigint PRIMARY KEY, note varchar(20))")
+            service.run(f"CREATE TABLE {table.origin} (id bigint PRIMARY KEY, note varchar(40))")
             service.fill(table, range(10), "first")
     topics.ensure(project)
     return project
