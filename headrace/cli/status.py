@@ -61,7 +61,7 @@ def command(
 
 def _log(found: LogLag) -> dict[str, object]:
     """A source's log: what its database keeps of it for us, and the age of what came last."""
-    said = found.text or found.wrong
+    said = "; ".join(filter(None, [found.text, found.wrong]))
     return {"source": found.source, "log_bytes": found.held, "log_seconds": found.seconds, "said": said}
 
 
