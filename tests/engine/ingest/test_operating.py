@@ -252,9 +252,8 @@ def test_a_table_is_whole_also_when_the_command_and_connect_are_killed(yard, arr
     for service in both:
         service.fill(service.more, range(5000, 35_000), "many")  # several chunks
     arrive(*(service.more for service in both))
+    assert epochs.settle(yard, controls.read(yard)) == []
     for service in both:
-        settled = epochs.settle(yard, controls.read(yard))
-        assert settled == []
         asked = epochs.ask(yard, service.source, service.more, controls.read(yard))  # killed behind its first step …
         assert "is not complete" in note(yard, service.more)
         again = epochs.ask(yard, service.source, service.more, controls.read(yard))  # … and run again
