@@ -28,6 +28,8 @@ from headrace.project import Project, Source, Table
 if TYPE_CHECKING:
     import duckdb
 
+_SNAPSHOTTED = "the connector snapshotted the table during the audit: audit it again"
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -131,8 +133,8 @@ def audit(
     """Audits tables of a source with a log (all of them by default) at one position of it.
 
     Guarantee: 'proven' means that at the snapshot's position every compared column of every row was the same on both
-    sides. A table whose data has not landed within `timeout` seconds, or that was snapshotted anew meanwhile, comes out
-    'unproven' with the reason. Raises HeadraceError when the source can't be read.
+    sides. A table that its connector snapshotted meanwhile is audited again. One whose data has not landed within
+    `timeout` seconds comes out 'unproven' with the reason. Raises HeadraceError when the source can't be read.
     """
     import duckdb
 
@@ -159,7 +161,12 @@ def audit(
                 given = Given(columns[table.name], sides[table.name], before, after, keys)
                 certificate = _certify(connection, project, shot.unseen, certificate, given)
             found.append(replace(certificate, seconds=time.monotonic() - began))
-    return found
+    again = tuple(one.table for one in found if one.note == _SNAPSHOTTED)
+    if not again or time.monotonic() > deadline:
+        return found
+    progress(f"{source.name}: its connector took a snapshot meanwhile; once more")
+    anew = {one.table.name: one for one in audit(project, source, again, deadline - time.monotonic(), keys, progress)}
+    return [anew.get(one.table.name, one) for one in found]
 
 
 @dataclass(frozen=True)
@@ -206,7 +213,7 @@ def _certify(
     first = {p: at for (topic, p), at in given.before.items() if topic == table.topic}
     within = given.keys.lake(table) if given.keys else "true"
     if lake_side.snapshotted(connection, project, table, first, until):
-        return replace(certificate, note="the connector snapshotted the table during the audit: audit it again")
+        return replace(certificate, note=_SNAPSHOTTED)
     folded = lake_side.fold(connection, project, table, columns, until, unseen, within)
     landed = compare(given.side.result(), Side(folded.buckets(), folded.rows, folded.rejected))
     landed = rejects.explained(project, table, landed, folded)
