@@ -7,7 +7,6 @@ pull that was killed leaves nothing visible, and a second one at the same time f
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -16,7 +15,8 @@ import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, headers, topics
+from headrace.ingest import bus, topics
+from headrace.ingest.message import message
 from headrace.ingest.pulled import Line, Report, State
 from headrace.project import Project, Source, Table
 
@@ -92,16 +92,7 @@ def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[L
 
 
 def _produce(producer: Producer, table: Table, source: Source, line: Line, pull: int) -> None:
-    now = int(time.time() * 1000)
-    head: Any = []
-    if isinstance(line.row, bytes):  # a line that could not be read: landing quarantines it with this reason
-        key, value = None, line.row
-        head = [(headers.ERROR, line.error.encode())]
-    else:
-        key = orjson.dumps({name: line.row.get(name) for name in table.contract.key})
-        at = {"connector": source.kind, "name": source.name, "table": table.name, "ts_ms": line.ts_ms or now}
-        block = at | {"pull": pull, "row": line.number, "file": line.file, "snapshot": "false"}
-        value = orjson.dumps({"op": "u", "before": None, "after": line.row, "source": block, "ts_ms": now})
+    key, value, head = message(table, source, line, pull)
     while True:
         try:
             producer.produce(table.topic, value, key, headers=head)
@@ -122,8 +113,8 @@ def _retry(action: Callable[[], None]) -> None:
 
 def _states(project: Project, source: Source) -> dict[str, State]:
     states = {}
-    for message in bus.read_to_end(project, topics.PULLS):
-        name, _, table = (message.key() or b"").decode().partition("/")
-        if name == source.name and message.value():
-            states[table] = State.from_json(orjson.loads(message.value()))
+    for record in bus.read_to_end(project, topics.PULLS):
+        name, _, table = (record.key() or b"").decode().partition("/")
+        if name == source.name and record.value():
+            states[table] = State.from_json(orjson.loads(record.value()))
     return states

@@ -1,0 +1,42 @@
+"""Rows at the last watermark: read again by every pull, since more of them may have come, and not sent again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from headrace.ingest.pulled import Line, State
+from headrace.project import Table
+
+ROWS = 20_000  # of one step
+
+
+def unsent(
+    rows: Iterable[dict[str, Any]], table: Table, column: str, state: State, **more: Any
+) -> Iterator[tuple[Iterator[Line], State]]:
+    """Steps of the rows that no pull has delivered; `rows` come in order of the column, at or above the watermark.
+
+    Guarantee: of the rows with one value of the column each is delivered once for each content it had, though the last
+    value's rows are given again (its key and digest are remembered). `more` goes into the states.
+    """
+    lines: list[Line] = []
+    watermark, boundary = state.watermark, dict(state.boundary)
+    for row in rows:
+        value = row[column]
+        key = orjson.dumps([row.get(name) for name in table.contract.key]).decode()
+        digest = hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+        if value != watermark:
+            watermark, boundary = value, {}
+        elif boundary.get(key) == digest:
+            continue
+        boundary[key] = digest
+        lines.append(Line(len(lines) + 1, row))
+        if len(lines) >= ROWS:
+            state = state.next(watermark=watermark, boundary=dict(boundary), **more)
+            yield iter(lines), state
+            lines = []
+    if lines:
+        yield iter(lines), state.next(watermark=watermark, boundary=boundary, **more)
