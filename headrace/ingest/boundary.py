@@ -15,17 +15,16 @@ ROWS = 20_000  # of one step
 
 
 def unsent(
-    rows: Iterable[dict[str, Any]], table: Table, column: str, state: State, **more: Any
+    rows: Iterable[tuple[Any, dict[str, Any]]], table: Table, state: State
 ) -> Iterator[tuple[Iterator[Line], State]]:
-    """Steps of the rows that no pull has delivered; `rows` come in order of the column, at or above the watermark.
+    """Steps of the rows that no pull has delivered; `rows` come with their watermark, in its order, from the last on.
 
-    Guarantee: of the rows with one value of the column each is delivered once for each content it had, though the last
-    value's rows are given again (its key and digest are remembered). `more` goes into the states.
+    Guarantee: of the rows with one watermark each is delivered once for each content it had, though those of the last
+    one are given again (their keys and digests are remembered).
     """
     lines: list[Line] = []
     watermark, boundary = state.watermark, dict(state.boundary)
-    for row in rows:
-        value = row[column]
+    for value, row in rows:
         key = orjson.dumps([row.get(name) for name in table.contract.key]).decode()
         digest = hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
         if value != watermark:
@@ -35,8 +34,8 @@ def unsent(
         boundary[key] = digest
         lines.append(Line(len(lines) + 1, row))
         if len(lines) >= ROWS:
-            state = state.next(watermark=watermark, boundary=dict(boundary), **more)
+            state = state.next(watermark=watermark, boundary=dict(boundary))
             yield iter(lines), state
             lines = []
     if lines:
-        yield iter(lines), state.next(watermark=watermark, boundary=boundary, **more)
+        yield iter(lines), state.next(watermark=watermark, boundary=boundary)

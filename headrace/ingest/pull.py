@@ -68,6 +68,10 @@ def _steps(project: Project, source: Source, table: Table, state: State, report:
         from headrace.ingest import folder
 
         return folder.steps(project.root / source.path, table, state, report)
+    if source.kind == "rest":
+        from headrace.ingest import rest
+
+        return rest.steps(project.addresses, source, table, state)
     from headrace.ingest import query
 
     return query.steps(project.addresses.source(source), source, table, state)

@@ -28,7 +28,8 @@ def steps(url: str, source: Source, table: Table, state: State) -> Iterator[tupl
         with _engine(url).connect().execution_options(stream_results=True, yield_per=2000) as connection:
             _in_utc(connection)
             found = connection.execute(_select(connection, table, state)).mappings()
-            yield from unsent((plain(dict(row)) for row in found), table, table.watermark, state)
+            rows = (plain(dict(row)) for row in found)
+            yield from unsent(((row[table.watermark], row) for row in rows), table, state)
     except SQLAlchemyError as error:
         raise _refused(source, error, f"table {table.origin}") from error
 
