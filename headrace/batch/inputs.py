@@ -12,7 +12,8 @@ from headrace.batch.history import history
 from headrace.batch.session import session
 from headrace.errors import HeadraceError
 from headrace.lake import paths
-from headrace.lake.commits import stored
+from headrace.lake.arrivals import Floor
+from headrace.lake.commits import state_at, stored
 from headrace.project import Contract, Input, Job, Project
 from headrace.serve.database import connect
 from headrace.serve.ops import Positions, from_json, published
@@ -49,6 +50,31 @@ def prepare(project: Project, job: Job, rebuild: bool = False) -> Ready:
         else:
             views[one.name], versions[one.name], covered = _of_view(project, job, one.name)
             _narrow(positions, covered)
+    return Ready(views, positions, versions)
+
+
+def prepared_at(project: Project, job: Job, positions: Positions, versions: dict[str, str]) -> Ready:
+    """The inputs as a past run had them, from the versions and positions that it recorded.
+
+    Raises HeadraceError when one of them is gone, or was never recorded.
+    """
+    views: dict[str, str] = {}
+    for one in job.inputs:
+        table = _table(project, one)
+        path, _, version = versions.get(table or one.name, "").rpartition("@")
+        if table and version == "None":
+            views[one.name] = _nothing(project.table(table).contract, one.variant if one.name != table else "")
+        elif not version:
+            raise HeadraceError(f"the run did not record what it read of {one.name!r}", hint=f"headrace run {job.name}")
+        elif table:
+            state = state_at(path, int(version))
+            if state is None:
+                raise HeadraceError(f"the log no longer holds version {version} of {table!r}")
+            floors = tuple(Floor.from_json(f) for f in state.get("floors", []))
+            current = Current(project.table(table), path, int(version), positions.get(table, {}), floors)
+            views[one.name] = _of_table(project, current, "" if one.name == table else one.variant)
+        else:
+            views[one.name] = f"SELECT * FROM {shape.table(path, int(version))}"
     return Ready(views, positions, versions)
 
 

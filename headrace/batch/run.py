@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import psycopg
 
 # A view that asks for the time or for chance gives another result from the same inputs.
-_VARYING = re.compile(
+VARYING = re.compile(
     r"\b(now|current_\w+|curdate|localtimestamp|rand|randn|random|uuid|shuffle|unix_timestamp)\b", re.IGNORECASE
 )
 
@@ -120,7 +120,7 @@ def _unchanged(
     """Whether the published rows are what a run would publish again. Python may read anything, so it always runs."""
     if (
         job.language == "py"
-        or _VARYING.search(job.text)
+        or VARYING.search(job.text)
         or base.code_version != version
         or base.inputs != ready.versions
     ):

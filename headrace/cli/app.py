@@ -19,7 +19,7 @@ import typer.main
 from headrace.cli.context import Format, fail, state
 from headrace.errors import HeadraceError
 
-VERBS = ("check", "init", "up", "down", "status", "logs", "run", "wait", "query", "dsn", "source", "work")
+VERBS = ("check", "init", "up", "down", "status", "logs", "run", "wait", "query", "dsn", "source", "audit", "dlq", "work")
 _PROJECT_HELP = "The project, if not the current folder."
 
 

@@ -61,9 +61,11 @@ def show(rows: list[dict[str, object]], format: Format, columns: tuple[str, ...]
     else:
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(*names, box=None, pad_edge=False, header_style="bold")
         for row in rows:
-            table.add_row(*("" if row.get(n) is None else str(row.get(n)) for n in names))
+            # Text, not str: a value such as "[/b]" is data and no markup of rich.
+            table.add_row(*(Text("" if row.get(n) is None else str(row.get(n))) for n in names))
         width = None if sys.stdout.isatty() else 200
         Console(width=width).print(table)

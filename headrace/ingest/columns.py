@@ -31,11 +31,12 @@ class Landed:
         self.offset: list[int] = []
         self.appended: list[int] = []
         self.event_id: list[str | None] = []
+        self.transaction_id: list[str | None] = []
 
     def __len__(self) -> int:
         return len(self.op)
 
-    def add(self, op: str, key: str | None, before: str | None, after: str | None, moment: datetime | None, fallback: int, position: str, headers: Headers, snapshot: str, partition: int, offset: int, appended: int, event_id: str | None) -> None:  # fmt: skip  # noqa: E501 - the hot path: positional
+    def add(self, op: str, key: str | None, before: str | None, after: str | None, moment: datetime | None, fallback: int, position: str, headers: Headers, snapshot: str, partition: int, offset: int, appended: int, event_id: str | None, transaction_id: str | None) -> None:  # fmt: skip  # noqa: E501 - the hot path: positional
         """One row; `fallback` is the event time in milliseconds when the contract's column gives none."""
         self.op.append(op)
         self.key.append(key)
@@ -50,11 +51,12 @@ class Landed:
         self.offset.append(offset)
         self.appended.append(appended)
         self.event_id.append(event_id)
+        self.transaction_id.append(transaction_id)
 
     def marker(self, message: Any, headers: Headers, appended: int) -> None:
         """A marker lands as a row of its own, so that its position is proven by a row as well."""
         at = message.partition(), message.offset()
-        self.add("m", None, None, None, None, appended, "", headers, "false", *at, appended, None)
+        self.add("m", None, None, None, None, appended, "", headers, "false", *at, appended, None, None)
 
     def table(self, topic: str, version: str, now: datetime) -> pa.Table:
         """The rows as Arrow, in the columns of a landing table."""
@@ -75,6 +77,7 @@ class Landed:
             "appended_at": pc.cast(pa.array(self.appended, pa.timestamp("ms", "UTC")), _INSTANT),
             "timestamp_type": _same("LogAppendTime", size, pa.string()),
             "event_id": pa.array(self.event_id, pa.string()),
+            "transaction_id": pa.array(self.transaction_id, pa.string()),
             "correlation_id": pa.array([h.correlation for h in self.headers], pa.string()),
             "causation_id": pa.array([h.causation for h in self.headers], pa.string()),
             "headers": pa.array([h.text for h in self.headers], pa.string()),

@@ -2,7 +2,7 @@
 
 Judged per image (CORRECTNESS 7): a change whose `after` breaks the contract is quarantined, and still landed with
 `after` null where its key is known, because its key has no valid row from then on; a `before` that breaks it lands as
-null.
+null. A replayed message (headrace.ingest.again) keeps its first place in the order of its key's changes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 
 from headrace.ingest.columns import Landed, Rejected
 from headrace.ingest.headers import Headers, parse
-from headrace.ingest.positions import positioner
+from headrace.ingest.positions import positioner, transactioner
 from headrace.project import Contract, Table
 from headrace.sql.validity import Invalid, compile_check
 
@@ -51,6 +51,7 @@ class Decoder:
         self._event_id = contract.event_id
         self._event_time = bool(contract.event_time)
         self._position = positioner(kind)
+        self._transaction = transactioner(kind)
 
     def decode(self, messages: Iterable[Message], landed: Landed, rejected: Rejected, *, strict: bool = True) -> None:
         """Appends each message to `landed`, to `rejected`, or (an invalid image of a known key) to both.
@@ -89,10 +90,11 @@ class Decoder:
             raise Reject(error.reason, error.column) from None
         offset, partition = message.offset(), message.partition()
         event_id = row.get(self._event_id) if self._event_id else None
-        position = f"{partition:06d}/{offset:020d}"
+        # A replayed event stands where it was sent first: newer events of its key stay newer.
+        position = f"{partition:06d}/{offset if headers.first is None else headers.first:020d}"
         landed.add(
             "c", self._key(row), None, value.decode(), moment, appended, position, headers, "false",
-            partition, offset, appended, None if event_id is None else str(event_id),
+            partition, offset, appended, None if event_id is None else str(event_id), None,
         )  # fmt: skip
 
     def _change(
@@ -121,6 +123,10 @@ class Decoder:
                 image = self._without_image(op, message)
                 before = after = None
             key = self._known_key(image)
+            if headers.landed and op != "d":
+                # A replayed change whose original was landed, its before-image with it: only the after-image is new.
+                # Landed a second time, `before` would be taken off every sum of signed changes twice.
+                before = None
             if before is not None:
                 before, moment = self._image(before)
             if op == "d":
@@ -139,7 +145,7 @@ class Decoder:
         snapshot = source.get("snapshot")
         landed.add(
             op, key, before, after, moment, fallback, position, headers, snapshot if type(snapshot) is str else "false",
-            partition, offset, appended, event_id,
+            partition, offset, appended, event_id, self._transaction(source),
         )  # fmt: skip
 
     def _image(self, image: Any) -> tuple[str | None, datetime | None]:

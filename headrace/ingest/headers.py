@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from headrace.lake.rows import FIRST, ORIGIN
+
 MARKER = "headrace-marker"
 QUIET = "quiet-"  # starts the id of markers that nobody waits for
 EPOCH = "headrace-epoch"
-ORIGIN = "headrace-origin"
+LANDED = "headrace-landed"  # of a replayed change: its original was landed, without the image that broke the contract
 ERROR = "headrace-error"  # set by a pull on a line that it could not read
 CORRELATION = "correlation-id"
 CAUSATION = "causation-id"
@@ -24,6 +26,8 @@ class Headers(NamedTuple):
     correlation: str | None = None
     causation: str | None = None
     error: str | None = None
+    first: int | None = None  # of a replayed message: where it was on its partition when it was sent first
+    landed: bool = False
 
 
 NONE = Headers()
@@ -45,7 +49,7 @@ def parse(raw: list[tuple[str, bytes | None]] | None) -> Headers:
 
 def _parse(raw: list[tuple[str, bytes | None]]) -> Headers:
     values = {name: None if value is None else value.decode("utf-8", "replace") for name, value in raw}
-    epoch = values.get(EPOCH) or "0"
+    epoch, first = values.get(EPOCH) or "0", values.get(FIRST) or ""
     return Headers(
         text=orjson.dumps(values).decode(),
         epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else 0,
@@ -53,4 +57,6 @@ def _parse(raw: list[tuple[str, bytes | None]]) -> Headers:
         correlation=values.get(CORRELATION),
         causation=values.get(CAUSATION),
         error=values.get(ERROR),
+        first=int(first) if ORIGIN in values and first.isascii() and first.isdigit() else None,
+        landed=ORIGIN in values and LANDED in values,
     )

@@ -20,6 +20,21 @@ def positioner(kind: str) -> Callable[[dict[str, Any]], str]:
     return {"postgresql": _lsn, "mariadb": _binlog}.get(kind, _pull)
 
 
+def transactioner(kind: str) -> Callable[[dict[str, Any]], str | None]:
+    """The function that reads the source's own name of the transaction that made a change; None when it has none."""
+    return {"postgresql": _xid, "mariadb": _gtid}.get(kind, lambda source: None)
+
+
+def _xid(source: dict[str, Any]) -> str | None:
+    xid = source.get("txId")
+    return None if xid is None else str(xid)
+
+
+def _gtid(source: dict[str, Any]) -> str | None:
+    gtid = source.get("gtid")
+    return gtid if type(gtid) is str else None
+
+
 def _lsn(source: dict[str, Any]) -> str:
     """The change's LSN, but not before the last commit that the connector had passed when it wrote the change.
 

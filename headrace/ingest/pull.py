@@ -8,21 +8,19 @@ pull that was killed leaves nothing visible, and a second one at the same time f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import orjson
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaException, Producer
 
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, topics
 from headrace.ingest.message import message
 from headrace.ingest.pulled import Line, Report, State
+from headrace.ingest.transaction import SECONDS, fenced, send, transaction
 from headrace.project import Project, Source, Table
 
-_SECONDS = 60.0  # one call to the bus
 _TRANSACTION_MS = 600_000
-_FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)
 
 Steps = Iterator[tuple[Iterator[Line], State]]  # rows of one step, and the state when they are delivered
 
@@ -47,7 +45,7 @@ def pull(project: Project, source: Source, say: Callable[[str], None] = lambda t
     )
     result: dict[str, Any] = {"source": source.name, "tables": {}, "skipped": []}
     try:
-        producer.init_transactions(_SECONDS)
+        producer.init_transactions(SECONDS)
         states = _states(project, source)  # after the fence: nobody else can commit a state any more
         for table in source.tables:
             report = Report()
@@ -57,7 +55,7 @@ def pull(project: Project, source: Source, say: Callable[[str], None] = lambda t
                 say(f"{table.name}: {result['tables'][table.name]:,} rows")
             result["skipped"] += report.skipped
     except KafkaException as error:
-        if error.args[0].code() in _FENCED:
+        if fenced(error):
             raise HeadraceError(f"another pull of source {source.name!r} has begun: this one gave way") from error
         raise bus.unreachable(project, error) from error
     return result
@@ -79,40 +77,19 @@ def _steps(project: Project, source: Source, table: Table, state: State, report:
 
 def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[Line], state: State) -> int:
     """One step: its rows and its state in one transaction."""
-    producer.begin_transaction()
     count = 0
-    try:
+    with transaction(producer):
         for line in lines:
             _produce(producer, table, source, line, state.pull)
             count += 1
         key = f"{source.name}/{table.name}"
         producer.produce(topics.PULLS, orjson.dumps(state.to_json()), key)
-        _retry(lambda: producer.commit_transaction(_SECONDS))
-    except BaseException:
-        with suppress(KafkaException):  # what went wrong is the news; an open transaction ends by itself
-            producer.abort_transaction(_SECONDS)
-        raise
     return count
 
 
 def _produce(producer: Producer, table: Table, source: Source, line: Line, pull: int) -> None:
     key, value, head = message(table, source, line, pull)
-    while True:
-        try:
-            producer.produce(table.topic, value, key, headers=head)
-            producer.poll(0)
-            return
-        except BufferError:  # the local queue is full: the bus is slower than the source
-            producer.poll(0.2)
-
-
-def _retry(action: Callable[[], None]) -> None:
-    while True:
-        try:
-            return action()
-        except KafkaException as error:
-            if not error.args[0].retriable():
-                raise
+    send(producer, table.topic, value, key, head)
 
 
 def _states(project: Project, source: Source) -> dict[str, State]:

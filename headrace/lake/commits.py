@@ -39,6 +39,17 @@ def stored(path: str) -> Stored | None:
     return Stored(table.version(), {})
 
 
+def state_at(path: str, version: int) -> dict[str, Any] | None:
+    """What Headrace recorded with one version of a table; None when the log no longer holds that commit, or it was
+    somebody else's."""
+    from deltalake import DeltaTable
+
+    for commit in DeltaTable(path).history():
+        if commit.get("version") == version:
+            return _state(commit.get("userMetadata"))
+    return None
+
+
 def files(path: str) -> int:
     """How many data files the newest version of a table has."""
     from deltalake import DeltaTable

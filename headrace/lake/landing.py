@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import Field as DeltaField
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from headrace.errors import HeadraceError
@@ -147,7 +148,7 @@ def _open(address: str, schema: pa.Schema, statistics: str, properties: dict[str
     configuration = {"delta.appendOnly": "true", "delta.dataSkippingStatsColumns": statistics, **properties}
     for attempt in count():
         try:
-            return DeltaTable(address)
+            return _complete(DeltaTable(address), schema)
         except TableNotFoundError:
             pass
         try:
@@ -162,6 +163,15 @@ def _open(address: str, schema: pa.Schema, statistics: str, properties: dict[str
             if attempt > 2:
                 raise
     raise AssertionError
+
+
+def _complete(handle: DeltaTable, schema: pa.Schema) -> DeltaTable:
+    """Adds the columns that a table made by an older version lacks; their old rows are null."""
+    there = {field.name for field in handle.schema().fields}
+    missing = [DeltaField.from_arrow(field) for field in schema if field.name not in there]
+    if missing:
+        handle.alter.add_columns(missing)
+    return handle
 
 
 def _commit(handle: DeltaTable, data: pa.Table, transactions: Mapping[str, int]) -> None:

@@ -17,6 +17,11 @@ def quarantine(project: Project, table: str) -> str:
     return _address(project, "quarantine", table)
 
 
+def decisions(project: Project, table: str) -> str:
+    """What people decided about rows in a table's quarantine. No table is called so: names begin with a letter."""
+    return _address(project, "quarantine", f"_decisions/{table}")
+
+
 def current(project: Project, table: str) -> str:
     """The latest row per key."""
     return _address(project, "current", table)

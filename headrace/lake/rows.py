@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+# Headers that the lake itself reads, in the JSON of the column `headers`; headrace.ingest.again writes them.
+ORIGIN = "headrace-origin"  # of a replayed message: the message that it repeats, as topic/partition/offset/append time
+FIRST = "headrace-first"  # of a replayed message: the offset at which the message was sent first
+
 _INSTANT = pa.timestamp("us", "UTC")
 
 LANDING = pa.schema(
@@ -22,6 +26,7 @@ LANDING = pa.schema(
         ("appended_at", _INSTANT),  # the broker's append time: the cut is computed from it
         ("timestamp_type", pa.string()),
         ("event_id", pa.string()),
+        ("transaction_id", pa.string()),  # the source's own: PostgreSQL's xid, MariaDB's GTID; null for the rest
         ("correlation_id", pa.string()),
         ("causation_id", pa.string()),
         ("headers", pa.string()),  # JSON object; null when the message has none
@@ -45,6 +50,19 @@ QUARANTINE = pa.schema(
         ("contract_version", pa.string()),
         ("quarantined_at", _INSTANT),
         ("landing_date", pa.date32()),
+    ]
+)
+
+# What was decided about rows of a quarantine. They themselves stay as they are.
+DECISIONS = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("appended_at", _INSTANT),
+        ("reason", pa.string()),  # why the row is given up
+        ("who", pa.string()),
+        ("decided_at", _INSTANT),
     ]
 )
 

@@ -42,10 +42,7 @@ def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: 
             graph.Step(s.name, lambda s=s: _start(project, s), (*s.needs, *provision.before(project, s)))
             for s in wanted
         ]
-        try:
-            outcomes = graph.run(steps + provision.steps(project, wanted, prepare))
-        finally:
-            supervise.give_way(project, wanted)
+        outcomes = graph.run(steps + provision.steps(project, wanted, prepare))
     problems = []
     for name, outcome in outcomes.items():
         if outcome.held_up:
@@ -179,7 +176,7 @@ def _start(project: Project, server: Server) -> None:
         return
     with step(f"{server.name} is up{f' at {server.address}' if server.address else ''}"):
         server.prepare()
-        supervise.start(project, server)
+        supervise.start(project, server.name)
         _wait(project, server)
         server.provision()
 

@@ -15,7 +15,7 @@ LATE_C2 = (
     "-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000"
     " -XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
 )
-NICE = 10  # Spark, Airflow and the demo: the alert path (bus, Connect, Flink, landing, PostgreSQL) never waits for them
+NICE = 10  # Spark (once it has started), Airflow and the demo: the alert path never waits for them
 
 
 def nothing() -> None:
@@ -40,7 +40,7 @@ class Server:
     needs: tuple[str, ...] = ()  # names of servers that must answer first, where they are started at all
     folder: Path | None = None
     nice: int = 0
-    hurried: bool = False  # full priority while `up` starts it: people wait for what it does first
+    hurried: float = 0  # seconds at full priority after each start: else it would starve before it is of any use
     memory: str = ""  # what it may grow to, for people
     address: str = ""
     patience: float = 240.0  # seconds until it must answer

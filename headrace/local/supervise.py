@@ -93,27 +93,13 @@ def ensure(project: Project, servers: list[Server]) -> set[str]:
     return ran & set(changed)
 
 
-def start(project: Project, server: Server) -> None:
-    """Starts one server unless it runs; returns at once. A hurried one has full priority until `give_way`."""
-    if server.hurried:
-        _hurry(project, server).touch()
+def start(project: Project, name: str) -> None:
+    """Starts one server unless it runs; returns at once."""
     try:
-        call(project).startProcess(server.name, False)
+        call(project).startProcess(name, False)
     except xmlrpc.client.Fault as fault:
         if "ALREADY_STARTED" not in fault.faultString:
-            raise HeadraceError(f"supervisor can't start {server.name}: {fault.faultString}") from None
-
-
-def give_way(project: Project, servers: list[Server]) -> None:
-    """Lowers the priority of hurried servers, now that everything has started."""
-    running = states(project)
-    for server in servers:
-        _hurry(project, server).unlink(missing_ok=True)
-        if server.hurried and (pid := running.get(server.name, {}).get("pid")):
-            try:  # supervisor gives each server a process group of its own
-                os.setpriority(os.PRIO_PGRP, pid, server.nice)
-            except OSError:  # it has just ended: its next start is at the lower priority anyway
-                continue
+            raise HeadraceError(f"supervisor can't start {name}: {fault.faultString}") from None
 
 
 def stop(project: Project, name: str) -> None:
@@ -159,11 +145,6 @@ def script(project: Project, server: Server) -> Path:
     return project.state / "run" / f"{server.name}.sh"
 
 
-def _hurry(project: Project, server: Server) -> Path:
-    """Stands while the next start of a server has full priority."""
-    return project.state / "run" / f"{server.name}.hurry"
-
-
 def _start(project: Project) -> None:
     path = socket_path(project)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -199,17 +180,29 @@ def _start(project: Project) -> None:
             said = (project.state / "logs" / "supervisord.out").read_text(errors="replace").strip()[-600:]
             raise HeadraceError("supervisor does not start", hint=said or f"see {project.state}/logs/supervisord.log")
         time.sleep(0.05)
+    _session(project).write_text(str(process.pid))
+
+
+def _session(project: Project) -> Path:
+    """Holds the id of the last supervisor's session, in which all servers and their children are."""
+    return project.state / "run" / "session"
 
 
 def _end_orphans(project: Project) -> None:
-    """Ends what a killed supervisor left: processes that carry this project's state folder in their environment."""
+    """Ends what a killed supervisor or server left: processes that carry this project's state folder in their
+    environment. Airflow's write a title over theirs; those are known by their session.
+    """
     found, mine = [], {os.getpid(), *(p.pid for p in psutil.Process().parents())}
+    session = int(_session(project).read_text()) if _session(project).exists() else 0
     for process in psutil.process_iter():
         try:
-            if process.pid not in mine and process.environ().get("HEADRACE_STATE") == str(project.state):
+            state = process.environ().get("HEADRACE_STATE", "")
+            ours = state == str(project.state) or bool(not state and session and os.getsid(process.pid) == session)
+            if ours and process.pid not in mine:
                 found.append(process)
-        except psutil.Error:
+        except (psutil.Error, ProcessLookupError):
             continue
+    _session(project).unlink(missing_ok=True)
     for process in found:
         _signal(process, "terminate")
     _, left = psutil.wait_procs(found, timeout=20)
@@ -295,7 +288,9 @@ def _script(project: Project, server: Server) -> str:
     if server.folder:
         lines += [f"mkdir -p {shlex.quote(str(server.folder))}", f"cd {shlex.quote(str(server.folder))}"]
     command = " ".join(map(_word, server.command))
-    if server.hurried:  # the start by `up` leaves the file, see give_way; supervisor's own restarts find none
-        lines.append(f"if rm {shlex.quote(str(_hurry(project, server)))} 2>/dev/null; then exec {command}; fi")
-    nice = f"nice -n {server.nice} " if server.nice else ""
-    return "\n".join([*lines, f"exec {nice}{command}"]) + "\n"
+    if server.nice and server.hurried:  # supervisor gives each server a process group of its own
+        later = f"sleep {server.hurried:g}; exec renice -n {server.nice} -g $$"
+        lines.append(f"(({later}) >/dev/null 2>&1 &)")
+    elif server.nice:
+        command = f"nice -n {server.nice} {command}"
+    return "\n".join([*lines, f"exec {command}"]) + "\n"

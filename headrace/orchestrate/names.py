@@ -6,6 +6,8 @@ from pathlib import Path
 
 from headrace.project import Project
 
+VIEWS_AUDIT = "views__audit"
+
 
 def dags_folder(project: Project) -> Path:
     """The project's dags/, or the one of this repository for a project that has none: its files name no project."""

@@ -55,6 +55,8 @@ def plans(project: Project) -> tuple[Plan, ...]:
     found: list[Plan] = []
     for source in project.sources:
         found += _source(source)
+    if any(job.kind == "batch" for job in project.jobs):
+        found.append(_views(project))
     for job in project.jobs:
         found += [_batch(project, job)] if job.kind == "batch" else _stream(project, job)
     return tuple(found)
@@ -85,6 +87,18 @@ def _source(source: Source) -> list[Plan]:
             tags=(*tags, "compaction"),
         ),
     ]
+    if source.mode == "cdc":
+        found.append(
+            Plan(
+                f"{dag_id}__audit",
+                Step("audit", ("audit", name), retries=1),
+                f"Proves that {name}, what landed of it and its current tables hold the same rows ({tables})",
+                doc,
+                source.place,
+                schedule=f"{_offset(dag_id, 60)} 4 * * *",
+                tags=(*tags, "audit"),
+            )
+        )
     if source.mode == "cron":
         found.append(
             Plan(
@@ -99,6 +113,19 @@ def _source(source: Source) -> list[Plan]:
             )
         )
     return found
+
+
+def _views(project: Project) -> Plan:
+    doc = "Every batch view is computed once more from the inputs that its published run read, and compared row by row."
+    return Plan(
+        names.VIEWS_AUDIT,
+        Step("audit", ("audit", "--views"), retries=1, timeout=timedelta(hours=4)),
+        "Proves that batch views hold what their jobs compute",
+        doc,
+        Place(project.root / "headrace.yml", 1),
+        schedule=f"{_offset(names.VIEWS_AUDIT, 60)} 5 * * *",
+        tags=("batch", "audit"),
+    )
 
 
 def _batch(project: Project, job: Job) -> Plan:

@@ -15,8 +15,11 @@ from headrace.serve.columns import PublishedColumn, for_copy
 from headrace.serve.database import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import psycopg
     import pyarrow as pa
+    from psycopg import sql
 
 LOCK_SECONDS = (
     90  # longer than the reader role's statement time-out: a reader of an old shape always gets to its end first
@@ -51,13 +54,16 @@ def publish(
     When the columns change, readers wait for the commit, as long as the COPY takes.
     """
     import psycopg
+    from psycopg import sql
 
     try:
         with connect(project, autocommit=False) as connection:
             _compare_and_set(connection, view, run)
             _shape(connection, view, columns)
             _comments(connection, view, columns, run.comment)
-            rows = _copy(connection, view, columns, reader)
+            table = sql.Identifier("batch", view)
+            connection.execute(sql.SQL("DELETE FROM {}").format(table))
+            rows = copy_into(connection, table, columns, reader)
             connection.execute("UPDATE ops.views SET rows = %s WHERE view = %s", (rows, view))
             ops.finish(connection, run.run_id, "succeeded", rows=rows, positions=run.positions)
             return rows
@@ -145,16 +151,18 @@ def _comments(connection: psycopg.Connection, view: str, columns: tuple[Publishe
             connection.execute(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(column.comment)))
 
 
-def _copy(
-    connection: psycopg.Connection, view: str, columns: tuple[PublishedColumn, ...], reader: pa.RecordBatchReader
+def copy_into(
+    connection: psycopg.Connection,
+    table: sql.Identifier,
+    columns: tuple[PublishedColumn, ...],
+    reader: Iterable[pa.RecordBatch],
 ) -> int:
-    """Replaces the rows. Arrow writes the CSV in C++, which is faster than any row loop in Python."""
+    """Appends rows to a table. Arrow writes the CSV in C++, which is faster than any row loop in Python."""
     import pyarrow.csv as csv
     from psycopg import sql
 
     rows, options = 0, csv.WriteOptions(include_header=False)
-    table, names = sql.Identifier("batch", view), sql.SQL(", ").join(sql.Identifier(c.name) for c in columns)
-    connection.execute(sql.SQL("DELETE FROM {}").format(table))
+    names = sql.SQL(", ").join(sql.Identifier(c.name) for c in columns)
     with connection.cursor().copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(table, names)) as copy:
         for batch in reader:
             buffer = BytesIO()

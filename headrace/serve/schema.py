@@ -31,6 +31,12 @@ CREATE TABLE IF NOT EXISTS ops.stream_jobs (
 CREATE TABLE IF NOT EXISTS ops.dead_jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, kind text NOT NULL, error text NOT NULL,
   positions jsonb, replay_command text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz);
+CREATE TABLE IF NOT EXISTS ops.certificates (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text NOT NULL, table_name text NOT NULL,
+  taken_at timestamptz NOT NULL DEFAULT now(), verdict text NOT NULL, position text, rows bigint, checksum text,
+  quarantined bigint, differences jsonb NOT NULL DEFAULT '{}', note text, seconds double precision);
+COMMENT ON TABLE ops.certificates IS
+  'Every audit of a table: proven means source = fold of landing = current, less the keys in quarantine.';
 COMMENT ON TABLE ops.runs IS 'Every run of a batch view: state is running, succeeded, unchanged, superseded or failed.';
 COMMENT ON TABLE ops.views IS
   'The published run of each batch view and the positions it covers: table to partition to next offset.';

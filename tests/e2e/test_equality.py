@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from deltalake import DeltaTable
 
 from headrace.lake import paths
+from headrace.serve.database import connect
 from tests.e2e import oracle, truth
 from tests.e2e.company import Company
 
@@ -22,6 +25,22 @@ def written(company: Company) -> dict:  # type: ignore[type-arg]
 
 def test_every_view_equals_the_same_sql_over_a_copy_of_the_sources(company: Company):
     assert oracle.differences(company.project) == {}
+
+
+def test_the_certificate_says_so_too_and_finds_a_served_row_that_is_taken_away(company: Company):
+    view = "revenue_per_day_and_city"
+    for source in company.project.sources:
+        if source.mode == "cdc":
+            rows = json.loads(company.headrace("audit", source.name, "--format", "json").stdout)
+            assert {row["table"]: row["verdict"] for row in rows} == {t.name: "proven" for t in source.tables}
+    company.headrace("audit", view)
+    with connect(company.project) as connection:
+        connection.execute(f"DELETE FROM batch.{view} WHERE ctid = (SELECT min(ctid) FROM batch.{view})")  # type: ignore[arg-type]
+    said = company.headrace("audit", view, ok=False)
+    assert said.returncode == 1
+    assert f"{view}: 1 missing in the view" in said.stderr
+    company.headrace("run", view, "--full")
+    company.headrace("audit", view)
 
 
 def test_status_says_caught_up_by_position(company: Company, until):  # type: ignore[no-untyped-def]

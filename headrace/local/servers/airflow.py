@@ -42,6 +42,7 @@ def servers(project: Project) -> list[Server]:
             needs=("postgres",),
             address=address,
             memory="0.5 GB",
+            hurried=60,  # scheduler and DAG processor wait for it, and people do
             stop_patience=4,  # it would wait for open pages; it has no state to lose
             prepare=lambda: migrate(project),
             ready=lambda: probe.airflow(address, "metadatabase"),

@@ -69,7 +69,7 @@ def server(project: Project) -> Server:
         ports={name: a.port(name) for name in ("spark", "spark-ui", "spark-driver", "spark-blocks")},
         folder=project.state / "spark",
         nice=NICE,
-        hurried=True,
+        hurried=90,  # it starts in 20 s, and `up` or a new scheduler's views wait for it
         address=a.spark,
         memory="2 GB",
         archive=archive.path("spark", [home / "jars", JARS / "spark"]),

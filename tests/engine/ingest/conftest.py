@@ -106,7 +106,7 @@ def on_bus() -> Callable[[Project, str], list[Any]]:
 
 
 def contract(table: str, columns: dict[str, str], key: str, event_time: str = "") -> str:
-    """A contract's text; columns are name → logical type, `decimal(p,s)`, with ! for required."""
+    """A contract: columns are name → logical type, `decimal(p,s)`, with ! for required; `key` may name several."""
     lines = [f"apiVersion: v3.1.0\nkind: DataContract\nid: {table}\nversion: 1.0.0"]
     lines += [f"schema:\n  - name: {table}\n    properties:"]
     for name, kind in columns.items():
@@ -114,7 +114,7 @@ def contract(table: str, columns: dict[str, str], key: str, event_time: str = ""
         entry = f"name: {name}, logicalType: {'number' if exact else kind.rstrip('!')}"
         entry += f", physicalType: '{exact}'" if exact else ""
         entry += ", required: true" if kind.endswith("!") else ""
-        lines.append(f"      - {{{entry}{', primaryKey: true' if name == key else ''}}}")
+        lines.append(f"      - {{{entry}{', primaryKey: true' if name in key.split(', ') else ''}}}")
     if event_time:
         lines.append(f"customProperties:\n  - {{property: eventTime, value: {event_time}}}")
     return "\n".join(lines) + "\n"

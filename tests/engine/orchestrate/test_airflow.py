@@ -105,6 +105,7 @@ def test_every_source_and_job_is_there_and_unpaused(clinic: Clinic):
         *("source__ward", "source__ward__compact"),
         *("source__lists", "source__lists__compact", "source__lists__pull"),
         *("batch__visits_per_bed", "batch__busiest_bed", "batch__fails", "batch__tariffs_now"),
+        "views__audit",
         *("stream__dear_visit", "stream__dear_visit__savepoint"),
     }
     assert not any(d["is_paused"] for d in dags.values())

@@ -11,7 +11,7 @@ from headrace.ingest.decode import MAX_VALUE, WrongTimestamp
 from headrace.ingest.positions import positioner
 
 ROW = {"id": 7, "guest": "Ada", "paid": "12.50", "left_at": "2026-01-01T00:00:00.123456Z"}
-PG = {"lsn": 26656312, "ts_ms": 1767225600000, "snapshot": "false"}
+PG = {"lsn": 26656312, "txId": 771, "ts_ms": 1767225600000, "snapshot": "false"}
 HEAD = [("headrace-epoch", b"17"), ("correlation-id", b"c1"), ("causation-id", b"c0")]
 
 
@@ -37,6 +37,7 @@ def test_a_change_lands_with_everything_a_cut_and_a_fold_need(land, record) -> N
         "appended_at": datetime(2026, 1, 1, 0, 0, 0, 500000, UTC),
         "timestamp_type": "LogAppendTime",
         "event_id": "Ada",
+        "transaction_id": "771",
         "correlation_id": "c1",
         "causation_id": "c0",
         "headers": '{"headrace-epoch":"17","correlation-id":"c1","causation-id":"c0"}',

@@ -152,3 +152,17 @@ def test_a_stale_member_cannot_quarantine_twice(project: Project) -> None:
     with pytest.raises(landing.Stale):
         landing.append_quarantine(stale, rejected(3), ID, {0: 6})
     assert landing.open_quarantine(project, "t").count() == 1
+
+
+def test_a_table_of_an_older_version_gets_the_columns_that_it_lacks(project: Project) -> None:
+    old = pa.schema([field for field in rows.LANDING if field.name != "transaction_id"])
+    properties = {landing.TOPIC_ID: ID, landing.PARTITIONS: "1", "delta.appendOnly": "true"}
+    handle = DeltaTable.create(
+        paths.landing(project, "t"), old, partition_by=["landing_date"], configuration=properties,
+        raise_if_key_not_exists=False,
+    )  # fmt: skip
+    landing.append(handle, batch(0).select(old.names), ID, {0: (0, 1)})
+    landing.append(landing.open_landing(project, "t", ID, 1), batch(1), ID, {0: (1, 2)})
+    assert landed(project) == [0, 1]
+    found = DeltaTable(paths.landing(project, "t")).to_pyarrow_table(columns=["offset", "transaction_id"])
+    assert found["transaction_id"].to_pylist() == [None, None]

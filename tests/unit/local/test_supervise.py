@@ -59,21 +59,36 @@ def test_a_changed_file_changes_the_configuration(local_project):
     assert supervise._configuration(project, [a_server(files={path: "b"})]) != before
 
 
-def test_a_hurried_server_gives_way_when_up_is_through_and_after_a_crash(local_project, until):
+def test_a_hurried_server_gives_way_after_a_while_and_again_after_a_crash(local_project, until):
     project = local_project()
     threads = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); time.sleep(60)"
-    server = a_server(command=(sys.executable, "-c", threads), nice=7, hurried=True)
+    server = a_server(command=(sys.executable, "-c", threads), nice=7, hurried=3)
     supervise.ensure(project, [server])
     try:
-        supervise.start(project, server)
-        pid = until(lambda: len(priorities(running(project))) == 2 and running(project), 10, "two threads")
-        assert priorities(pid) == [0, 0]
-        supervise.give_way(project, [server])
-        assert priorities(pid) == [7, 7]
+        supervise.start(project, "x")
+        pid = until(lambda: priorities(running(project)) == [0, 0] and running(project), 10, "two threads, high")
+        until(lambda: priorities(running(project)) == [7, 7], 10, "low")
         os.kill(pid, signal.SIGKILL)
-        until(lambda: running(project) not in (0, pid) and priorities(running(project)) == [7, 7], 15, "back, and low")
+        until(lambda: running(project) not in (0, pid) and priorities(running(project)) == [0, 0], 15, "back, high")
+        until(lambda: priorities(running(project)) == [7, 7], 10, "low again")
     finally:
         supervise.shutdown(project)
+
+
+def test_a_killed_servers_child_is_ended_though_its_environment_is_gone(local_project, until, tmp_path):
+    """As Airflow's children do: they write their title over it."""
+    project = local_project()
+    child = f"{sys.executable} -c 'import time; time.sleep(60)'"
+    command = f"env -i {child} & echo $! > {tmp_path}/child; wait"
+    server = a_server(command=("sh", "-c", command))
+    supervise.ensure(project, [server])
+    try:
+        supervise.start(project, "x")
+        pid = int(until(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text(), 10, "a child"))
+        os.kill(running(project), signal.SIGKILL)
+    finally:
+        supervise.shutdown(project)
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def running(project) -> int:

@@ -8,10 +8,12 @@ def test_every_source_and_job_has_its_dags(clinic):
     found = {p.dag_id: p for p in plans(clinic())}
     assert set(found) == {
         "source__ward",
+        "source__ward__audit",
         "source__ward__compact",
         "source__lists",
         "source__lists__compact",
         "source__lists__pull",
+        "views__audit",
         "batch__visits_per_bed",
         "batch__busiest_bed",
         "batch__tariffs_now",
@@ -41,7 +43,7 @@ def test_only_what_can_be_run_again_becomes_a_dead_job(clinic):
 def test_a_broken_file_takes_no_other_dag_with_it(clinic):
     project = clinic(**{"jobs/batch/wrong.sql": "-- Wrong.\nSELECT * FROM vizits\n"})
     assert "batch__wrong" not in {p.dag_id for p in plans(project)}
-    assert len(plans(project)) == 10
+    assert len(plans(project)) == 12
     assert [str(p.place).endswith("wrong.sql:2") for p in project.problems] == [True]
 
 
