@@ -12,6 +12,7 @@ from headrace.ingest.pulled import Line, State
 from headrace.project import Table
 
 ROWS = 20_000  # of one step
+_LONGEST = 200  # characters of a key that is remembered as it is: thousands of them go into one record on the bus
 
 
 def unsent(
@@ -25,7 +26,7 @@ def unsent(
     lines: list[Line] = []
     watermark, boundary = state.watermark, dict(state.boundary)
     for value, row in rows:
-        key = orjson.dumps([row.get(name) for name in table.contract.key]).decode()
+        key = _key([row.get(name) for name in table.contract.key])
         digest = hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
         if value != watermark:
             watermark, boundary = value, {}
@@ -39,3 +40,8 @@ def unsent(
             lines = []
     if lines:
         yield iter(lines), state.next(watermark=watermark, boundary=boundary)
+
+
+def _key(values: list[Any]) -> str:
+    data = orjson.dumps(values)
+    return data.decode() if len(data) <= _LONGEST else hashlib.sha256(data).hexdigest()

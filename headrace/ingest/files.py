@@ -32,6 +32,8 @@ def read_csv(content: bytes, contract: Contract, file: str) -> Iterator[Line]:
     missing = [c.name for c in contract.columns if c.required and c.name not in names]
     if not names or missing:
         raise ValueError(f"the first line must name the columns; it lacks {', '.join(missing) or 'all of them'}")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"the first line names the column {', '.join(twice)} twice")
     return _csv_lines(lines, names, contract, file)
 
 

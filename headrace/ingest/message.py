@@ -13,6 +13,7 @@ from headrace.project import Source, Table
 
 LONGEST = bus.MAX_MESSAGE - (1 << 16)  # bytes of a row; what the producer adds to it must fit the topic too
 SHOWN = 1 << 16  # bytes that quarantine gets of a longer one
+_REASON = 2000  # bytes of a reason; one may quote a value
 
 
 class Message(NamedTuple):
@@ -42,13 +43,15 @@ def message(table: Table, source: Source, line: Line, pull: int) -> Message:
         key = orjson.dumps({name: line.row.get(name) for name in table.contract.key})
     except orjson.JSONEncodeError as error:  # half of a character, say
         return _unread(exact.raw(line.row), f"{place}: {error}", place)
-    if len(value) > LONGEST:
-        return _unread(value, "", place)
+    if len(key) + len(value) > LONGEST:
+        return _unread(value, "", place, len(key) + len(value))
     return Message(key, value, [])
 
 
-def _unread(value: bytes, error: str, place: str) -> Message:
-    if len(value) > LONGEST:
-        error = f"oversize: {place} has {len(value)} bytes, here are the first {SHOWN}"
+def _unread(value: bytes, error: str, place: str, size: int = 0) -> Message:
+    size = max(size, len(value))
+    if size > LONGEST:
+        error = f"oversize: {place} has {size} bytes, here are the first {SHOWN}"
         value = value[:SHOWN]
-    return Message(None, value, [(headers.ERROR, error.encode("utf-8", "backslashreplace"))])
+    reason = error.encode("utf-8", "backslashreplace")[:_REASON].decode("utf-8", "ignore").encode()
+    return Message(None, value, [(headers.ERROR, reason)])

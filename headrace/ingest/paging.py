@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-
-import httpx
+from urllib.parse import parse_qs, urlsplit
 
 from headrace.errors import did_you_mean
 from headrace.ingest.service import Answer, Service
@@ -20,7 +19,8 @@ def pages(service: Service, table: Table, since: str | None = None) -> Iterator[
 
     A walk by number or offset ends at an empty page, not at a short one: services cap the size that is asked for.
     Guarantee: it ends. Raises HeadraceError when a cursor, an address or a whole page comes again, and after as many
-    pages as the file allows.
+    pages as the file allows. What a service hides from the walk, because its pages shift while they are read, is not
+    seen: number and offset need an order that changes don't disturb.
     """
     rest = table.rest or Rest(table.origin)
     paging = rest.paging
@@ -78,7 +78,7 @@ class _Walk:
         if paging.by == "cursor" and paging.parameter:
             return url, parameters | {paging.parameter: given}
         there = self.service.within(url, given)
-        known = httpx.URL(there).params
+        known = parse_qs(urlsplit(there).query, keep_blank_values=True)
         return there, {name: value for name, value in self.fixed.items() if name not in known}
 
     def _cursor(self, answer: Answer, rows: list[Any]) -> str:

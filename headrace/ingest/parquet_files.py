@@ -36,6 +36,8 @@ def read_parquet(content: bytes, contract: Contract, file: str) -> Iterator[Line
     missing = [c.name for c in contract.columns if c.required and c.name not in names]
     if missing:
         raise ValueError(f"it lacks the column {', '.join(missing)}; it has: {', '.join(names)}")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"it has the column {', '.join(twice)} twice")
     return _lines(opened, file)
 
 

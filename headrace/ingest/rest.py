@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
+from headrace.errors import HeadraceError
 from headrace.ingest import exact, paging
-from headrace.ingest.boundary import unsent
-from headrace.ingest.grows import grower
+from headrace.ingest.boundary import ROWS, unsent
+from headrace.ingest.grows import Growing
 from headrace.ingest.json_files import line
 from headrace.ingest.pulled import Line, State
 from headrace.ingest.service import Service
@@ -28,21 +29,31 @@ def steps(addresses: Addresses, source: Source, table: Table, state: State) -> S
     """Steps of the rows that no pull has delivered.
 
     With `since`: rows at or above the last watermark, less those that were delivered with that very value, in order of
-    their value; a row that comes late with a smaller value is not seen. Without: all rows in one step, or none when
-    they are the same as last time. Raises HeadraceError at the table in the source's file when the service refuses.
+    their value; a row that comes late with a smaller value is not seen, and one without a usable value goes to
+    quarantine. Without: all rows in one step, or none when they are the same as last time.
+
+    Raises HeadraceError at the table in the source's file when the service refuses, or fails for as long as it is
+    asked (service.py); nothing of the walk is delivered then.
     """
-    incremental = bool(table.rest and table.rest.since_column)
-    since = state.watermark if incremental else None
-    with Service(addresses, source, table) as service:
-        found = _found(service, table, None if since is None else str(since))
-    yield from _changed(found, table, state) if incremental else _whole(found, table, state)
+    rest = table.rest
+    column = next((c for c in table.contract.columns if rest and c.name == rest.since_column), None)
+    if column is None:
+        with Service(addresses, source, table) as service:
+            found = _found(service, table, None)
+        yield from _whole(found, table, state)
+    else:
+        growing = Growing(column)
+        last = growing.again(state.watermark)
+        with Service(addresses, source, table) as service:
+            found = _found(service, table, None if last is None else str(state.watermark))
+        yield from _changed(found, table, state, growing, last)
 
 
 def probe(addresses: Addresses, source: Source) -> None:
-    """Returns when the first table's first page is what its file says; raises HeadraceError when it isn't."""
-    table = source.tables[0]
-    with Service(addresses, source, table, tries=2) as service:
-        next(paging.pages(service, table), None)
+    """Returns when every table's first page is what its file says; raises HeadraceError at the first that isn't."""
+    for table in source.tables:
+        with Service(addresses, source, table, tries=2) as service:
+            next(paging.pages(service, table), None)
 
 
 @dataclass(frozen=True)
@@ -80,29 +91,33 @@ def _whole(found: list[_Found], table: Table, state: State) -> Steps:
         yield iter([f.line for f in found]), state.next(files=known)
 
 
-def _changed(found: list[_Found], table: Table, state: State) -> Steps:
-    column = table.rest.since_column if table.rest else ""
-    grows = grower(next(c for c in table.contract.columns if c.name == column))
-    last = None if state.watermark is None else grows(state.watermark)
-    rows: list[tuple[Any, Any, dict[str, Any]]] = []
+def _changed(found: list[_Found], table: Table, state: State, growing: Growing, last: Any) -> Steps:
+    rows: list[tuple[Any, str, dict[str, Any]]] = []
     bad: dict[str, Line] = {}
     for one in found:
         row = one.line.row
-        at = grows(row.get(column)) if isinstance(row, dict) else None
-        if at is None:
-            bad[one.digest.hex()] = one.line if isinstance(row, bytes) else _unplaced(one.line, column)
-        elif last is None or at[0] >= last[0]:  # a service that is asked for an hour may give the day
-            rows.append((*at, row))
+        if isinstance(row, bytes):
+            bad[one.digest.hex()] = one.line
+            continue
+        try:
+            order, text = growing.of(row)
+        except ValueError as error:
+            bad[one.digest.hex()] = _unplaced(one.line, row, f"{error}: it has no place in the order of changes")
+            continue
+        if last is None or order >= last:  # a service that is asked for an hour may give the day
+            rows.append((order, text, row))
+    if len(bad) > ROWS:  # more than the pull's state can remember, and a mistake in the file rather than in the data
+        first = next(iter(bad.values())).error
+        message = f"{len(bad):,} rows can't be placed in the order of changes, the first: {first}"
+        hint = "since: {column: …} must name a property that every row has and every change makes greater"
+        raise HeadraceError(message, place=table.place, hint=hint)
     # Those of the last pull are given again, as its last rows are: what was rejected once is not rejected anew.
     if bad.keys() - state.files.keys():
         state, known = state.next(files=dict.fromkeys(bad, "bad")), state.files
         yield iter([one for digest, one in bad.items() if digest not in known]), state
     rows.sort(key=lambda r: r[0])
-    yield from unsent(((value, row) for _, value, row in rows), table, state)
+    yield from unsent(((text, row) for _, text, row in rows), table, state)
 
 
-def _unplaced(found: Line, column: str) -> Line:
-    row: dict[str, Any] = found.row  # type: ignore[assignment]
-    said = "is missing" if row.get(column) is None else f"is {row[column]!r}"
-    reason = f"row {found.number} of {found.file}: {column} {said}, so it has no place in the order of changes"
-    return Line(found.number, exact.raw(row), reason, found.file)
+def _unplaced(found: Line, row: dict[str, Any], reason: str) -> Line:
+    return Line(found.number, exact.raw(row), f"row {found.number} of {found.file}: {reason}", found.file)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import re
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from headrace.errors import HeadraceError
 from headrace.project import Addresses
@@ -23,17 +26,28 @@ class Secrets:
 
         def value(match: re.Match[str]) -> str:
             secret = self._addresses.secret(match[1])
-            if not secret.isprintable():
-                raise HeadraceError(f"the secret {match[1]} holds characters that can't be sent, such as a line's end")
-            for form in (secret, quote(secret, ""), quote(secret), quote_plus(secret)):
-                if form:
-                    self._masks[form] = match[0]
+            if not secret.isprintable() or secret != secret.strip():
+                message = f"the secret {match[1]} can't be sent: spaces around it, or a line's end in it"
+                raise HeadraceError(message, hint=f'export {match[1]}="$(cat FILE)"   leaves out the last line\'s end')
+            self._hide(secret, match[0])
             return quote(secret, "") if address else secret
 
-        return _SECRET.sub(value, text)
+        filled = _SECRET.sub(value, text)
+        if address and (user := urlsplit(filled).username) is not None:
+            # As it travels: a service that repeats the request's headers would show the password to whoever can decode.
+            pair = f"{unquote(user)}:{unquote(urlsplit(filled).password or '')}"
+            self._hide(base64.b64encode(pair.encode()).decode(), "(user and password)")
+        return filled
 
     def mask(self, text: str) -> str:
         """`text` with ${NAME} for every secret that was filled in, also where a service or a library repeats it."""
         for form in sorted(self._masks, key=len, reverse=True):
             text = text.replace(form, self._masks[form])
         return text
+
+    def _hide(self, secret: str, shown: str) -> None:
+        forms = (secret, quote(secret, ""), quote(secret), quote_plus(secret), html.escape(secret))
+        inside = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
+        for form in (*forms, *inside):
+            if form:
+                self._masks[form] = shown
