@@ -1,4 +1,4 @@
-"""Pulls of cron sources: what folders, queries and services have that the last pull had not, onto the bus, exactly once.
+"""Pulls of cron sources: what folders, queries and services have that no pull has brought, onto the bus, exactly once.
 
 Rows travel the same road as captured changes, as op 'u' without before-image. The rows of a step and the record of
 what was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share one transactional id: a

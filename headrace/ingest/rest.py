@@ -92,7 +92,8 @@ def _whole(found: list[_Found], table: Table, state: State) -> Steps:
 
 
 def _changed(found: list[_Found], table: Table, state: State, growing: Growing, last: Any) -> Steps:
-    rows: list[tuple[Any, str, dict[str, Any]]] = []
+    rows: list[tuple[Any, dict[str, Any]]] = []
+    texts = {} if last is None else {last: str(state.watermark)}  # of several writings of a value one
     bad: dict[str, Line] = {}
     for one in found:
         row = one.line.row
@@ -105,7 +106,8 @@ def _changed(found: list[_Found], table: Table, state: State, growing: Growing, 
             bad[one.digest.hex()] = _unplaced(one.line, row, f"{error}: it has no place in the order of changes")
             continue
         if last is None or order >= last:  # a service that is asked for an hour may give the day
-            rows.append((order, text, row))
+            rows.append((order, row))
+            texts.setdefault(order, text)
     if len(bad) > ROWS:  # more than the pull's state can remember, and a mistake in the file rather than in the data
         first = next(iter(bad.values())).error
         message = f"{len(bad):,} rows can't be placed in the order of changes, the first: {first}"
@@ -116,7 +118,7 @@ def _changed(found: list[_Found], table: Table, state: State, growing: Growing, 
         state, known = state.next(files=dict.fromkeys(bad, "bad")), state.files
         yield iter([one for digest, one in bad.items() if digest not in known]), state
     rows.sort(key=lambda r: r[0])
-    yield from unsent(((text, row) for _, text, row in rows), table, state)
+    yield from unsent(((texts[order], row) for order, row in rows), table, state)
 
 
 def _unplaced(found: Line, row: dict[str, Any], reason: str) -> Line:

@@ -54,6 +54,8 @@ def test_broken_lines_of_a_csv_are_handed_on_with_a_reason(visits: Table) -> Non
 def test_a_csv_without_the_required_columns_is_refused(visits: Table) -> None:
     with pytest.raises(ValueError, match="guest"):
         read_csv(b"id,name\n1,A\n", visits.contract, "a.csv")
+    with pytest.raises(ValueError, match="names the column guest twice"):
+        read_csv(b"id,guest,guest\n1,A,B\n", visits.contract, "a.csv")
 
 
 @pytest.mark.parametrize("text", [b'{"id": 1}\n\nbad\n{"id": 2}', b'[{"id": 1}, 5, {"id": 2}]'], ids=["lines", "array"])
@@ -143,6 +145,8 @@ def test_a_damaged_parquet_file_gives_no_row(visits: Table) -> None:
         read_parquet(good[:middle] + b"\xff" * 2000 + good[middle + 2000 :], visits.contract, "a.parquet")
     with pytest.raises(ValueError, match="lacks the column guest; it has: id"):
         read_parquet(parquet(pa.table({"id": [1]})), visits.contract, "a.parquet")
+    with pytest.raises(ValueError, match="the column id twice"):
+        read_parquet(parquet(pa.table([[1], [2], ["A"]], names=["id", "id", "guest"])), visits.contract, "a.parquet")
 
 
 def test_parquet_values_that_cannot_be_read_cost_their_row_only(visits: Table) -> None:

@@ -48,3 +48,12 @@ def test_json_that_a_pull_refused_is_rejected_with_the_reason_of_the_pull(land, 
     looks_well = {"op": "u", "after": {"id": 1, "guest": "A"}, "source": {"pull": 1, "row": 1}}
     landed, rejected = land("files", record(looks_well, head=[("headrace-error", b"row 2 of a.parquet: guest")]))
     assert (landed, rejected[0]["reason"]) == ([], "row 2 of a.parquet: guest")
+
+
+def test_a_key_and_a_reason_as_large_as_a_row_are_cut(visits: Table, shop: Source) -> None:
+    long = "x" * (LONGEST * 2 // 3)  # alone the row would fit, with its key beside it not
+    made = message(visits, shop, Line(3, {"id": long}, file="a.json"), 7)
+    assert (made.key, len(made.value)) == (None, SHOWN)
+    assert made.headers[0][1].startswith(b"oversize: row 3 of a.json has")
+    made = message(visits, shop, Line(3, b"x", "é" * 50_000), 7)
+    assert len(made.headers[0][1].decode()) == 1000
