@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -97,13 +98,29 @@ class _Request(BaseHTTPRequestHandler):
         """Nothing: tests read `asked`."""
 
 
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A REST service that answers as the test says; stopped at its end."""
+@contextmanager
+def serving() -> Iterator[Site]:
+    """A site while the block runs."""
     server = Site()
     thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A REST service that answers as the test says; stopped at its end."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_site() -> Iterator[Site]:
+    """One for all tests of a file, whose project names its address."""
+    with serving() as server:
+        yield server
