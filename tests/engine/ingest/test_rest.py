@@ -97,7 +97,7 @@ def test_wrong_credentials_are_said_without_them(shop, module_site, monkeypatch,
     monkeypatch.setenv("REST_TOKEN", "wr0ng/token")
     module_site.answer = lambda request: (401, b"unknown: " + request.headers["Authorization"].encode())
     command = [str(Path(sys.executable).with_name("headrace")), "-C", str(shop.root), "source"]
-    for verb in (["pull", "rest_big"], ["check", "rest_big"]):
+    for verb in (["pull", "rest_big"], ["check", "rest_big", "--format", "json"]):
         done = subprocess.run([*command, *verb], capture_output=True, text=True, check=False, env=dict(os.environ))
         said = " ".join((done.stdout + done.stderr).split())
         assert done.returncode == 1
