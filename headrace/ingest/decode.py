@@ -83,7 +83,7 @@ class Decoder:
                 rejected.add(message, headers, appended, error.reason, error.column)
 
     def _event(self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed) -> None:
-        row = _object(value, headers)
+        row = _object(value)
         try:
             moment = self._check(row)
         except Invalid as error:
@@ -100,7 +100,9 @@ class Decoder:
     def _change(
         self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed, rejected: Rejected
     ) -> None:
-        change = _object(value, headers)
+        if headers.error:  # the pull could not read it, even if it happens to be JSON
+            raise Reject(headers.error)
+        change = _object(value)
         op = change.get("op")
         if op not in _CHANGES:
             raise Reject(f"not a change: op is {op!r}, expected one of c, r, u, d, t", "op")
@@ -183,12 +185,11 @@ def reject_all(messages: Iterable[Message], rejected: Rejected, reason: str) -> 
             rejected.add(message, headers, message.timestamp()[1], reason, None)
 
 
-def _object(value: bytes, headers: Headers | None = None) -> dict[str, Any]:
+def _object(value: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        said = headers.error if headers and headers.error else f"not JSON: {error}"
-        raise Reject(said) from None
+        raise Reject(f"not JSON: {error}") from None
     if type(found) is not dict:
         raise Reject(f"not a JSON object but {type(found).__name__}")
     return found
