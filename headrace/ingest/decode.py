@@ -15,6 +15,7 @@ import orjson
 
 from headrace.ingest.columns import Landed, Rejected
 from headrace.ingest.headers import Headers, parse
+from headrace.ingest.images import complete, incomplete
 from headrace.ingest.positions import positioner, transactioner
 from headrace.project import Contract, Table
 from headrace.sql.validity import Invalid, compile_check
@@ -131,6 +132,8 @@ class Decoder:
                 after = None
             elif after is not None:
                 try:
+                    if incomplete(value):
+                        complete(after, change.get("before"), self.table.contract.names)
                     moment = self._check(after)
                     after = orjson.dumps(after).decode()
                 except Invalid as error:
