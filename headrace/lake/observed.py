@@ -23,6 +23,13 @@ def effective(project: Project, table: Table) -> Table:
     return replace(table, contract=evolved(table.contract, find(project, table.name)))
 
 
+def widened(project: Project, table: Table) -> Table:
+    """The table with the columns that its contract's file names, as wide as they have become."""
+    contract = effective(project, table).contract
+    columns = tuple(c for c in contract.columns if c.name in table.contract.names)
+    return replace(table, contract=replace(contract, columns=columns))
+
+
 def find(project: Project, table: str) -> Observed:
     """What was observed of a table; nothing when it never landed anything."""
     from deltalake import DeltaTable

@@ -6,9 +6,12 @@ to the landing table (headrace.lake.observed keeps it there), and the contract's
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from headrace.project.contract import EVOLVE, Column, Contract
@@ -127,6 +130,32 @@ def describe(column: Column) -> str:
     """A column as a line of a contract's `properties`."""
     physical = f", physicalType: 'decimal({column.precision},{column.scale})'" if column.is_decimal else ""
     return f"- {{name: {column.name}, logicalType: {column.logical}{physical}}}"
+
+
+def keep(state: Path, table: str, observed: Observed) -> None:
+    """Leaves a copy of the record beside the project, for those who may not open the lake (`headrace check`)."""
+    path = _copy(state, table)
+    text = json.dumps(observed.to_json(), indent=1)
+    try:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new = path.with_suffix(f".{os.getpid()}")
+            new.write_text(text, encoding="utf-8")
+            new.replace(path)
+    except OSError:  # a folder that is not ours to write: the record itself is in the lake
+        return
+
+
+def kept(state: Path, table: str) -> Observed:
+    """The copy of a table's record; nothing when there is none."""
+    try:
+        return Observed.from_json(json.loads(_copy(state, table).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Observed()
+
+
+def _copy(state: Path, table: str) -> Path:
+    return state / "observed" / f"{table}.json"
 
 
 def _wider(column: Column, seen: Column) -> Column:
