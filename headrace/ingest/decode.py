@@ -147,7 +147,7 @@ class Decoder:
                 self._see(after, op, headers, position, message, appended)
                 try:
                     if incomplete(value):
-                        complete(after, change.get("before"), self.table.contract.names)
+                        complete(after, change.get("before"), self.watch.contract.names)
                     moment = self._valid(after)
                     after = orjson.dumps(after).decode()
                 except Invalid as error:

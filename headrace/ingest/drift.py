@@ -8,7 +8,7 @@ from typing import Any
 from headrace.errors import HeadraceError, Problem
 from headrace.ingest.source_columns import Declared, declared
 from headrace.lake import observed as record
-from headrace.project import Column, Contract, Project, Source, Table
+from headrace.project import Column, Contract, Project, Source
 from headrace.project.contract import EVOLVE, FREEZE
 from headrace.project.observed import Observed, describe, join, new
 

@@ -19,20 +19,16 @@ _SHAPES = 1000
 Types = Callable[[], Mapping[str, Declared] | None]  # the source's own columns; None: it can't be asked
 
 
-def _nobody() -> None:
-    return None
-
-
 class Watch:
     """What one worker has seen of a table's columns: `observed`, and the contract that follows from it.
 
     `changed` is set when there is something that is not on record yet (headrace.lake.observed).
     """
 
-    def __init__(self, table: Table, mode: str, observed: Observed | None = None, types: Types = _nobody) -> None:
+    def __init__(self, table: Table, mode: str, observed: Observed | None = None, types: Types | None = None) -> None:
         self._file = table.contract
         self._captured = mode == "cdc"  # the source has one set of columns at a time, and a log that tells their order
-        self._types = types
+        self._types: Types = types or (lambda: None)
         self._shapes: set[tuple[str, ...]] = set()
         self.changed = False
         self.take(observed or Observed())

@@ -32,8 +32,8 @@ class Lane:
         self._decoder: Decoder | None = None
         if table:
             source = project.source(table.source)
-            asked = {"types": Asked(project, source, table)} if source.mode == "cdc" else {}
-            self._decoder = Decoder(table, source.kind, source.mode, Watch(table, source.mode, **asked))
+            asked = Asked(project, source, table) if source.mode == "cdc" else None
+            self._decoder = Decoder(table, source.kind, source.mode, Watch(table, source.mode, types=asked))
         self.discard()
 
     def open(self, topic_id: str, partitions: int) -> None:

@@ -111,7 +111,7 @@ def test_a_new_name_for_a_column_has_values_in_older_rows(source) -> None:
     shop = source()
     shop.send(ROW | {"note": None})
     shop.declared = {"remark": Declared(Column("remark", "string"), filled=False)}
-    renamed = {name: value for name, value in ROW.items()} | {"remark": "x"}
+    renamed = ROW | {"remark": "x"}
     shop.send(renamed)
     assert shop.watch.observed.added["remark"].filled
     assert shop.watch.observed.columns == tuple(renamed)
@@ -246,5 +246,5 @@ def test_differences_come_with_the_line_for_the_contract(source) -> None:
     known = {c.name: Declared(c, False) for c in shop.table.contract.columns} | {
         "guest": Declared(Column("guest", "integer"), False)
     }
-    (row,) = [r for r in differences(shop.table.contract, Observed(), known)]
+    (row,) = differences(shop.table.contract, Observed(), known)
     assert (row["column"], row["change"]) == ("guest", "other type")
