@@ -50,7 +50,7 @@ class Decoder:
 
     def __init__(self, table: Table, kind: str, mode: str, watch: Watch | None = None) -> None:
         contract = table.contract
-        self.table, self.events = table, mode == "events"
+        self.table, self.events, self._captured = table, mode == "events", mode == "cdc"
         self.watch = watch or Watch(table, mode)
         self._frozen = contract.schema_change == FREEZE
         self._shape: tuple[str, ...] = ()
@@ -97,11 +97,12 @@ class Decoder:
 
     def _event(self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed) -> None:
         row = _object(value, headers)
-        self._see(row, "c", headers, "", message, appended)
         try:
             moment = self._valid(row)
         except Invalid as error:
             raise Reject(error.reason, error.column) from None
+        if tuple(row) != self._shape:
+            self._see(row, "c", headers, "", message, appended)
         offset, partition = message.offset(), message.partition()
         event_id = row.get(self._event_id) if self._event_id else None
         # A replayed event stands where it was sent first: newer events of its key stay newer.
@@ -144,11 +145,14 @@ class Decoder:
             if op == "d":
                 after = None
             elif after is not None:
-                self._see(after, op, headers, position, message, appended)
+                if self._captured and tuple(after) != self._shape:  # also of a broken row: it has its table's columns
+                    self._see(after, op, headers, position, message, appended)
                 try:
                     if incomplete(value):
                         complete(after, change.get("before"), self.watch.contract.names)
                     moment = self._valid(after)
+                    if not self._captured and tuple(after) != self._shape:
+                        self._see(after, op, headers, position, message, appended)
                     after = orjson.dumps(after).decode()
                 except Invalid as error:
                     after = None
@@ -175,12 +179,10 @@ class Decoder:
     def _see(
         self, image: dict[str, Any], op: str, headers: Headers, position: str, message: Message, appended: int
     ) -> None:
-        shape = tuple(image)
-        if shape != self._shape:
-            self._shape = shape
-            at = f"{message.topic()}/{message.partition()}/{message.offset()}"
-            if self.watch.see(image, op, (headers.epoch, position), (at, appended)):
-                self.compile()
+        self._shape = tuple(image)
+        at = f"{message.topic()}/{message.partition()}/{message.offset()}"
+        if self.watch.see(image, op, (headers.epoch, position), (at, appended)):
+            self.compile()
 
     def _valid(self, image: dict[str, Any]) -> datetime | None:
         """The image's event time. Raises Invalid when it breaks its contract, also as that has evolved."""

@@ -16,6 +16,7 @@ from headrace.project import Column, Project, Source, Table
 from headrace.project.observed import DIGITS
 
 PAUSE = 1.0  # seconds in which a table's columns are not asked for again
+AWAY = 60.0  # the same, of a database that does not answer: landing must not wait for it again and again
 _PLAIN = {
     "integer": "int2 int4 int8 tinyint smallint mediumint int bigint year",
     "number": "float4 float8 float double",
@@ -90,20 +91,19 @@ def _column(name: str, type_: str, full: str, precision: int | None, scale: int 
 
 
 class Asked:
-    """`declared` as the landing worker asks it: never an error, and not more often than every PAUSE seconds."""
+    """`declared` as the landing worker asks it: never an error, and never often."""
 
     def __init__(self, project: Project, source: Source, table: Table) -> None:
         self._of = project, source, table
         self._known: dict[str, Declared] | None = None
-        self._at = 0.0
+        self._until = 0.0
 
     def __call__(self) -> Mapping[str, Declared] | None:
         """The columns by name; None when the database can't be asked."""
-        now = time.monotonic()
-        if not self._at or now - self._at >= PAUSE:
+        if time.monotonic() >= self._until:
             try:
-                self._known = declared(*self._of)
+                self._known, pause = declared(*self._of), PAUSE
             except (HeadraceError, OSError):
-                self._known = None
-            self._at = time.monotonic()
+                self._known, pause = None, AWAY
+            self._until = time.monotonic() + pause
         return self._known

@@ -18,6 +18,8 @@ from headrace.ingest import connectors, drift, markers, topics
 from headrace.lake import observed
 from headrace.project import Project, load
 
+from .conftest import Worker
+
 COLUMNS = {"id": "integer!", "paid": "decimal(8,2)", "state": "string", "visits": "integer"}
 DDL = "(id bigint PRIMARY KEY, paid decimal(8,2), state varchar(8), visits int)"
 MODES = {"add": "", "drop": "", "types": "", "large": "", "freeze": "freeze", "discard": "discard_column", "steady": ""}
@@ -109,8 +111,16 @@ def database(request, drifting: Project) -> Database:
     return Database(drifting, request.param)
 
 
+@pytest.fixture(scope="module")
+def worker(drifting) -> Iterator[Worker]:
+    """One landing worker for the whole module: nothing here is a reason to start it again."""
+    worker = Worker(drifting)
+    yield worker
+    worker.stop()
+
+
 @pytest.fixture
-def complete(drifting, work, until, all_landed) -> Callable[..., None]:
+def complete(drifting, worker, until, all_landed) -> Callable[..., None]:
     """complete(database, *names): returns when everything committed to these tables and the steady one is landed."""
 
     def wait(database: Database, *names: str) -> None:
@@ -118,7 +128,7 @@ def complete(drifting, work, until, all_landed) -> Callable[..., None]:
         targets = markers.mark(drifting, 60, tables)
         until(lambda: all_landed(drifting, targets), 60, f"{tables} landed")
 
-    work(drifting)
+    assert worker.process.poll() is None
     return wait
 
 

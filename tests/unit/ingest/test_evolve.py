@@ -208,6 +208,13 @@ def test_events_may_leave_fields_out_and_send_new_ones(source) -> None:
     assert web.reasons == []
 
 
+def test_an_event_that_is_rejected_says_nothing_about_columns(source) -> None:
+    web = source(kind="events")
+    web.send(ROW)
+    web.send({"nonsense": 1})
+    assert (web.columns, len(web.reasons)) == ({}, 1)
+
+
 @pytest.mark.parametrize(
     ("row", "type_", "filled"),
     [
