@@ -21,7 +21,7 @@ from headrace.audit.source_side import Snapshot, snapshot
 from headrace.audit.verdict import PROVEN, UNEQUAL, UNPROVEN
 from headrace.errors import HeadraceError, did_you_mean
 from headrace.ingest import bus, markers
-from headrace.lake import landing, paths
+from headrace.lake import landing, observed, paths
 from headrace.lake.commits import stored
 from headrace.project import Project, Source, Table
 
@@ -139,7 +139,7 @@ def audit(
     import duckdb
 
     began, deadline = time.monotonic(), time.monotonic() + timeout
-    tables = tables or source.tables
+    tables = tuple(observed.widened(project, table) for table in tables or source.tables)
     names = [t.name for t in tables]
     # A connector's snapshot whose rows come behind these is of a later moment than ours.
     there = bus.partitions(project)

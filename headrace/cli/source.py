@@ -1,4 +1,4 @@
-"""Pull a source, check its health, or compact its landing tables."""
+"""Pull a source, check its health, see how its columns changed, or compact its landing tables."""
 
 from __future__ import annotations
 
@@ -46,6 +46,20 @@ def check(
     show(rows, format)
     if any(row["wrong"] for row in rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def schema(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=_ALL)] = None, format: Listing = Format.table
+) -> None:
+    """How the columns of sources differ from their contracts, since when, and the contract's lines that mend it."""
+    from headrace.ingest import drift
+
+    opened = project()
+    rows, problems = drift.look(opened, (opened.source(name),) if name else opened.sources)
+    show(rows, format, ("source", "table", "column", "change", "since", "effect", "contract"))
+    if problems:
+        raise HeadraceError(*problems)
 
 
 @app.command()

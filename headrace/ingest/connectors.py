@@ -9,7 +9,9 @@ import httpx
 
 from headrace.errors import HeadraceError
 from headrace.ingest import database, debezium
+from headrace.lake import observed
 from headrace.project import Project, Source
+from headrace.project.observed import unfilled
 
 State = dict[str, Any]
 _PATIENCE = 60.0  # seconds one call to Connect may take: it validates a configuration against the database
@@ -20,8 +22,9 @@ def ensure(project: Project) -> list[State]:
     """Makes every CDC source's connector run as its file says; returns `states`, with an `error` where one doesn't.
 
     Idempotent. A source that can't be reached, or whose configuration is refused, does not hold up the others. A
-    failed task is started again. When tables were added, the source is snapshotted anew under a new epoch. Raises
-    HeadraceError when Connect does not answer. Never removes a connector.
+    failed task is started again. When tables were added, or columns that have values in rows which never changed
+    since, the source is snapshotted anew under a new epoch. Raises HeadraceError when Connect does not answer. Never
+    removes a connector.
     """
     sources = [s for s in project.sources if s.mode == "cdc"]
     if not sources:
@@ -58,6 +61,21 @@ def states(project: Project) -> list[State]:
     return found
 
 
+def outdated(project: Project) -> dict[str, tuple[str, ...]]:
+    """Source → its tables' columns, as table.column, whose values in older rows only a new snapshot brings
+    (CORRECTNESS 3); `ensure` takes it. Asks Connect only when there may be such a column."""
+    sources = [s for s in project.sources if s.mode == "cdc" and _untold(project, s, 0)]
+    if not sources:
+        return {}
+    found = {}
+    with _client(project) as client:
+        for source in sources:
+            known = _call(client, "GET", f"/connectors/{source.name}/config", missing=None)
+            if known and (columns := _untold(project, source, int(known[debezium.EPOCH]))):
+                found[source.name] = columns
+    return found
+
+
 def restart(project: Project, source: Source) -> None:
     """Starts a source's connector and its failed tasks again."""
     with _client(project) as client:
@@ -71,7 +89,7 @@ def _ensure(project: Project, source: Source, client: httpx.Client) -> list[str]
     warnings = database.prepare(project, source)
     epoch = int(known[debezium.EPOCH]) if known else int(time.time())
     wanted = debezium.config(project, source, epoch)
-    if known and _tables(wanted) - _tables(known):
+    if known and (_tables(wanted) - _tables(known) or _untold(project, source, epoch)):
         _forget(client, source)
         wanted = debezium.config(project, source, max(int(time.time()), epoch + 1))
     if known is None or {k: v for k, v in known.items() if k != "name"} != wanted:
@@ -83,6 +101,15 @@ def _ensure(project: Project, source: Source, client: httpx.Client) -> list[str]
             params = {"includeTasks": "true", "onlyFailed": "true"}
             _call(client, "POST", f"/connectors/{source.name}/restart", params=params)
     return warnings
+
+
+def _untold(project: Project, source: Source, epoch: int) -> tuple[str, ...]:
+    """Columns that came with values in rows which were there before, since the snapshot of this epoch."""
+    return tuple(
+        f"{table.name}.{column}"
+        for table in source.tables
+        for column in unfilled(table.contract, observed.find(project, table.name), epoch)
+    )
 
 
 def _forget(client: httpx.Client, source: Source) -> None:

@@ -14,9 +14,12 @@ from typing import Any
 import orjson
 
 from headrace.ingest.columns import Landed, Rejected
+from headrace.ingest.evolve import Watch, allowed
 from headrace.ingest.headers import Headers, parse
+from headrace.ingest.images import complete, incomplete
 from headrace.ingest.positions import positioner, transactioner
 from headrace.project import Contract, Table
+from headrace.project.contract import FREEZE
 from headrace.sql.validity import Invalid, compile_check
 
 MAX_VALUE = 1 << 20  # bytes; larger values go to quarantine: a row this large breaks every reader behind the lake
@@ -40,18 +43,28 @@ class Reject(Exception):
 
 
 class Decoder:
-    """Decodes the messages of one table's topic; compiled from its contract, so made anew when the contract changes."""
+    """Decodes the messages of one table's topic; compiled from its contract, so made anew when the contract changes.
 
-    def __init__(self, table: Table, kind: str, mode: str) -> None:
+    What the rows show of a change of their columns is in `watch`, to be recorded before the rows are landed.
+    """
+
+    def __init__(self, table: Table, kind: str, mode: str, watch: Watch | None = None) -> None:
         contract = table.contract
-        self.table, self.events = table, mode == "events"
-        self._check = compile_check(contract.columns, contract.event_time)
+        self.table, self.events, self._captured = table, mode == "events", mode == "cdc"
+        self.watch = watch or Watch(table, mode)
+        self._frozen = contract.schema_change == FREEZE
+        self._shape: tuple[str, ...] = ()
+        self.compile()
         self._keys = contract.key
         self._key_check = compile_check([c for c in contract.columns if c.key])
         self._event_id = contract.event_id
         self._event_time = bool(contract.event_time)
         self._position = positioner(kind)
         self._transaction = transactioner(kind)
+
+    def compile(self) -> None:
+        """Takes up the contract as it is together with what was observed."""
+        self._check = compile_check(self.watch.checked, self.table.contract.event_time)
 
     def decode(self, messages: Iterable[Message], landed: Landed, rejected: Rejected, *, strict: bool = True) -> None:
         """Appends each message to `landed`, to `rejected`, or (an invalid image of a known key) to both.
@@ -85,9 +98,11 @@ class Decoder:
     def _event(self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed) -> None:
         row = _object(value)
         try:
-            moment = self._check(row)
+            moment = self._valid(row)
         except Invalid as error:
             raise Reject(error.reason, error.column) from None
+        if tuple(row) != self._shape:
+            self._see(row, "c", headers, "", message, appended)
         offset, partition = message.offset(), message.partition()
         event_id = row.get(self._event_id) if self._event_id else None
         # A replayed event stands where it was sent first: newer events of its key stay newer.
@@ -132,8 +147,14 @@ class Decoder:
             if op == "d":
                 after = None
             elif after is not None:
+                if self._captured and tuple(after) != self._shape:  # also of a broken row: it has its table's columns
+                    self._see(after, op, headers, position, message, appended)
                 try:
-                    moment = self._check(after)
+                    if incomplete(value):
+                        complete(after, change.get("before"), self.watch.contract.names)
+                    moment = self._valid(after)
+                    if not self._captured and tuple(after) != self._shape:
+                        self._see(after, op, headers, position, message, appended)
                     after = orjson.dumps(after).decode()
                 except Invalid as error:
                     after = None
@@ -152,10 +173,30 @@ class Decoder:
         if type(image) is not dict:
             return None, None
         try:
-            moment = self._check(image)
+            moment = self._valid(image)
         except Invalid:
             return None, None
         return orjson.dumps(image).decode(), moment
+
+    def _see(
+        self, image: dict[str, Any], op: str, headers: Headers, position: str, message: Message, appended: int
+    ) -> None:
+        self._shape = tuple(image)
+        at = f"{message.topic()}/{message.partition()}/{message.offset()}"
+        if self.watch.see(image, op, (headers.epoch, position), (at, appended)):
+            self.compile()
+
+    def _valid(self, image: dict[str, Any]) -> datetime | None:
+        """The image's event time. Raises Invalid when it breaks its contract, also as that has evolved."""
+        if self._frozen:
+            allowed(self.table.contract, image)
+        while True:
+            try:
+                return self._check(image)
+            except Invalid as error:  # each turn widens a column, and a column can't be widened for ever
+                if not self.watch.widen(error.column, image.get(error.column)):
+                    raise
+                self.compile()
 
     def _known_key(self, image: dict[str, Any]) -> str:
         try:

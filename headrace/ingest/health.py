@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, connectors, database, topics
-from headrace.lake import landing
+from headrace.ingest import bus, connectors, database, drift, topics
+from headrace.lake import landing, observed
 from headrace.project import Project, Source
 
 _TIMED = "LogAppendTime"
 
 
 def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
-    """One row per table: source, table, state, last_landed, and what is wrong with it ('' when nothing is).
+    """One row per table: source, table, state, last_landed, how many of its columns are not as its contract says, and
+    what is wrong with it ('' when nothing is).
 
     Changes nothing. Parts that are away are named in the rows; nothing is raised.
     """
@@ -33,13 +34,14 @@ def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]
                 *wrong,
                 *([bus_error] if bus_error else _topic(project, table.name, table.topic, settings, ids)),
             ]
-            moment = landing.last_landed(project, table.name)
+            moment, seen = landing.last_landed(project, table.name), observed.find(project, table.name)
             found.append(
                 {
                     "source": source.name,
                     "table": table.name,
                     "state": state or ("FAILED" if problems else "OK"),
                     "last_landed": moment.isoformat(timespec="seconds") if moment else None,
+                    "drifted": len(list(drift.differences(table.contract, seen, captured=source.mode == "cdc"))),
                     "wrong": "; ".join(problems),
                 }
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError, did_you_mean
-from headrace.lake import paths, rows
+from headrace.lake import observed, paths, rows
 from headrace.project import Project
 
 if TYPE_CHECKING:
@@ -55,12 +55,14 @@ def named(project: Project, sql: str) -> list[tuple[str, str]]:
 
 def _view(connection: duckdb.DuckDBPyConnection, project: Project, zone: str, name: str) -> None:
     real = zone or ("current" if name in project.tables else "batch")
+    data = _open(project, real, name)
     columns = "*"
     where = ""
     if real == "current":
-        columns = ", ".join(_quoted(n) for n in project.tables[name].contract.names)
+        there = set(data.schema.names)  # a column that came since the last fold is not in it yet
+        contract = observed.effective(project, project.tables[name]).contract
+        columns = ", ".join(_quoted(n) for n in contract.names if n in there)
         where = " WHERE NOT _deleted"
-    data = _open(project, real, name)
     hidden = f"_{real}_{name}"
     connection.register(hidden, data)
     if zone:

@@ -98,7 +98,8 @@ class Pulse:
         self._streams.beat()
 
     def restart_connectors(self) -> None:
-        """Starts failed connectors again; after a change of the project, makes topics and connectors as its files say.
+        """Starts failed connectors again, and a snapshot where columns came that older rows have values in; after a
+        change of the project, makes topics and connectors as its files say.
 
         Not at the start: `up` has its own order, in which databases may be filled before connectors see them.
         """
@@ -114,6 +115,10 @@ class Pulse:
         failed = [str(s["source"]) for s in connectors.states(project) if s["state"] == "FAILED"]
         if failed:
             self.parts.log(f"starting again the connectors of {', '.join(failed)}")
+        outdated = connectors.outdated(project)
+        for source, columns in outdated.items():
+            self.parts.log(f"a new snapshot of {source}: older rows have values in {', '.join(columns)}")
+        if failed or outdated:
             connectors.ensure(project)
 
 

@@ -18,6 +18,8 @@ TYPES = {
     "object": ("STRING", "STRING", "jsonb"),
     "array": ("STRING", "STRING", "jsonb"),
 }
+# What becomes of a change of the source's columns that the contract does not know (project/observed.py).
+EVOLVE, FREEZE, DISCARD = SCHEMA_CHANGES = ("evolve", "freeze", "discard_column")
 _DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -63,6 +65,7 @@ class Contract:
     disorder: float = 5.0  # seconds a row may arrive after a later one without being late
     event_id: str = ""  # the column that tells a repeated event; empty: no repeats are expected
     horizon: float = 3600.0  # seconds within which a second event with the same id is a repeat
+    schema_change: str = EVOLVE  # one of SCHEMA_CHANGES
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

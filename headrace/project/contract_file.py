@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from headrace.errors import HeadraceError, Place, Problem, did_you_mean
-from headrace.project.contract import TYPES, Column, Contract, seconds
+from headrace.project.contract import EVOLVE, SCHEMA_CHANGES, TYPES, Column, Contract, seconds
 from headrace.project.located import Located, read
 from headrace.project.names import table_problem
 
@@ -25,7 +25,7 @@ _COLUMN = (
     "transformDescription examples criticalDataElement quality items properties relationships"
 ).split()
 # customProperties that Headrace reads; others may stand beside them.
-_CUSTOM = ("eventTime", "disorder", "eventId", "duplicateHorizon")
+_CUSTOM = ("eventTime", "disorder", "eventId", "duplicateHorizon", "schemaChange")
 _DURATIONS = {"disorder": "5s", "duplicateHorizon": "1h"}
 _EXACT = re.compile(r"(?:decimal|numeric)\s*(?:\((\d+)(?:\s*,\s*(\d+))?\))?", re.IGNORECASE)
 _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -62,6 +62,7 @@ def read_contract(path: Path) -> Contract:
         disorder=seconds(custom.get("disorder", _DURATIONS["disorder"])) or 0.0,
         event_id=custom.get("eventId", ""),
         horizon=seconds(custom.get("duplicateHorizon", _DURATIONS["duplicateHorizon"])) or 0.0,
+        schema_change=custom.get("schemaChange", EVOLVE),
     )
 
 
@@ -152,6 +153,9 @@ def _custom(doc: Located, table: str, columns: tuple[Column, ...], problems: lis
             problems.append(Problem(f"{name} stands twice", doc.place(*keys, "property"), "keep one of them"))
         if name in _DURATIONS and seconds(value) is None:
             problems.append(Problem(f"{name} is not a duration: {value!r}", at, "such as 5s, 2m, 1h"))
+        elif name == "schemaChange":
+            if value not in SCHEMA_CHANGES:
+                problems.append(Problem(f"no such schemaChange {value!r}", at, did_you_mean(value, SCHEMA_CHANGES)))
         elif name not in _DURATIONS and columns and value not in known:
             problems.append(Problem(f"{name} names no column of {table!r}: {value!r}", at, did_you_mean(value, known)))
         elif name == "eventTime" and columns and known[value].logical not in {"timestamp", "date"}:
