@@ -165,8 +165,9 @@ def audit(
     if not again or time.monotonic() > deadline:
         return found
     progress(f"{source.name}: its connector took a snapshot meanwhile; once more")
-    anew = {one.table.name: one for one in audit(project, source, again, deadline - time.monotonic(), keys, progress)}
-    return [anew.get(one.table.name, one) for one in found]
+    rest = deadline - time.monotonic()
+    anew = {c.table.name: c for c in audit(project, source, again, rest, keys, progress)}
+    return list(({c.table.name: c for c in found} | anew).values())
 
 
 @dataclass(frozen=True)
