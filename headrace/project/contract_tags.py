@@ -1,4 +1,4 @@
-"""Tags of a contract: which columns are personal. A tag that only looks like it is a mistake, not a column in the open."""
+"""Tags of a contract: which columns are personal. What only looks like such a tag is a mistake, not an open column."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def astray(doc: Located) -> list[Problem]:
     return found
 
 
-def _means(
-    value: object, doc: Located, keys: tuple[object, ...], name: str, problems: list[Problem]
-) -> bool:
+def _means(value: object, doc: Located, keys: tuple[object, ...], name: str, problems: list[Problem]) -> bool:
     if not isinstance(value, str):
         return False
     word = value.strip().lower()
@@ -56,5 +54,7 @@ def _means(
     near = bool(get_close_matches(word, PERSONAL, n=1, cutoff=_NEAR)) or set(_WORDS.findall(word)) & set(PERSONAL)
     if near and not _NOT.search(word):
         message = f"column {name!r}: {value!r} does not say that it is personal"
-        problems.append(Problem(message, doc.place(*keys), f"did you mean {PERSONAL[0]!r}? Nothing else masks a column."))
+        problems.append(
+            Problem(message, doc.place(*keys), f"did you mean {PERSONAL[0]!r}? Nothing else masks a column.")
+        )
     return False

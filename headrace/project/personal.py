@@ -13,7 +13,7 @@ from headrace.project.job import Input, Job
 from headrace.project.project import Project
 from headrace.sql.batch_query import examine_batch
 from headrace.sql.columns import Columns
-from headrace.sql.lineage import Names, Origins, Read, mentioned, trace
+from headrace.sql.lineage import OPEN, Names, Origins, Read, mentioned, trace
 
 # Columns of the other readings of a table, and those of them that show the contract's event time.
 _OWN = {"": (), "changes": ("op", "event_time", "appended_at"), "history": ("valid_from", "valid_to")}
@@ -22,7 +22,7 @@ _TIMES = ("event_time", "valid_from", "valid_to")
 
 def personal(project: Project, job: Job) -> Origins:
     """The personal columns behind each column of a job's result; without a tag in any contract nothing is parsed."""
-    return _Walk(project).job(job) if _any(project) else Origins()
+    return _Walk(project).job(job) if _any(project) else OPEN
 
 
 def touched(project: Project, job: Job) -> Names:
@@ -77,7 +77,7 @@ class _Walk:
         name = item.name if item.name in self.project.tables else item.table
         table = self.project.tables.get(name)
         if table is None:  # left out for a mistake of its own; the job does not run either
-            return Read(None, Origins())
+            return Read(None, OPEN)
         contract, variant = table.contract, "" if item.name == name else item.variant
         own = {c.name.lower(): frozenset({f"{name}.{c.name}"}) for c in contract.columns if c.personal}
         when = own.get(contract.event_time.lower())
@@ -91,7 +91,11 @@ class _Walk:
 
 
 def _tagged(contract: Contract | None, traced: Origins) -> Origins:
-    own = {c.name.lower(): frozenset({f"{contract.table}.{c.name}"}) for c in contract.columns if c.personal} if contract else {}
+    own = (
+        {c.name.lower(): frozenset({f"{contract.table}.{c.name}"}) for c in contract.columns if c.personal}
+        if contract
+        else {}
+    )
     return Origins({**traced.columns, **{c: traced.of(c) | o for c, o in own.items()}}, traced.rest)
 
 

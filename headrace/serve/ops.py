@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headrace.project import Project
+from headrace.serve import masks
 from headrace.serve.database import connect
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def dead(
             positions = known.positions if known else {}
         connection.execute(
             "INSERT INTO ops.dead_jobs (job, kind, error, positions, replay_command) VALUES (%s, %s, %s, %s, %s)",
-            (job, kind, error, json.dumps(positions), command),
+            (job, kind, masks.for_readers(connection, project, job, error), json.dumps(positions), command),
         )
 
 

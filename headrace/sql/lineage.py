@@ -7,6 +7,7 @@ functions. How many rows have a value (COUNT) is no value. What stands in WHERE 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from headrace.sql.tokens import NotSql, Word, split
 
 Names = frozenset[str]  # of columns that hold personal values, as table.column
 
-_WINDOW_COLUMNS = {"window_start", "window_end", "window_time"}
 # Flink's TABLE(HOP(TABLE payments_changes, …)) has the columns of its table and those of the window.
 _WINDOWED = re.compile(
     r"\bTABLE\s*\(\s*(?:HOP|TUMBLE|CUMULATE|SESSION)\s*\(\s*TABLE\s+(`?\w+`?)", re.IGNORECASE | re.ASCII
@@ -42,6 +42,9 @@ class Origins:
     @property
     def all(self) -> Names:
         return self.rest.union(*self.columns.values())
+
+
+OPEN = Origins()  # nothing personal
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def trace(sql: str, tables: Mapping[str, Read], dialect: str = "spark") -> Origi
     """The personal columns behind each column of a query's result. Never raises: what can't be traced is personal."""
     touched = mentioned(sql, tables, dialect)
     if not touched:
-        return Origins()
+        return OPEN
     try:
         return _Trace(tables, touched).of(sql, dialect)
     except Exception:  # sqlglot has many ways to say that it can't follow; each means the same here
@@ -88,6 +91,7 @@ class _Trace:
         from sqlglot import exp
         from sqlglot.lineage import lineage
 
+        logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it can't follow is no news to the user
         text = _without_windows(sql) if dialect == "flink" else readable(sql, split(sql))
         tree = sqlglot.parse_one(text.rstrip().removesuffix(";"), read="spark").transform(_counted)
         self.aliases = {a.alias.lower() for a in tree.find_all(exp.Alias)}
@@ -127,7 +131,7 @@ class _Trace:
     def _unresolved(self, column: str) -> Names:
         """A column of which sqlglot can't say whose it is. Tables with unknown columns keep names, aliases don't."""
         named = frozenset().union(*(t.origins.of(column) for t in self.tables.values()))
-        if named or column in _WINDOW_COLUMNS or (self.is_open and column not in self.aliases):
+        if named or (self.is_open and column not in self.aliases):
             return named
         return self.touched
 
@@ -151,12 +155,13 @@ def _is_star(words: list[Word], index: int) -> bool:
 
 
 def _without_windows(sql: str) -> str:
-    """Flink's query with the tables of its window functions in the functions' place."""
+    """Flink's query with a subquery in the place of each window function: sqlglot can't read those."""
     while match := _WINDOWED.search(sql):
         depth, end = 0, match.start()
         for end in range(match.start(), len(sql)):
             depth += {"(": 1, ")": -1}.get(sql[end], 0)
             if not depth and sql[end] == ")":
                 break
-        sql = f"{sql[: match.start()]}{match[1]}{sql[end + 1 :]}"
+        window = "0 AS window_start, 0 AS window_end, 0 AS window_time"
+        sql = f"{sql[: match.start()]}(SELECT *, {window} FROM {match[1]}){sql[end + 1 :]}"
     return sql

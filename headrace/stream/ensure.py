@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
 from headrace.project import Job, Project
-from headrace.serve import schema
+from headrace.project.personal import personal
+from headrace.serve import masks, schema
 from headrace.serve.database import locked
 from headrace.stream import offsets, plan, record, state, tables
 from headrace.stream.flink_rest import Flink
@@ -103,7 +104,7 @@ class _Ensure:
         if running and has_table and not restart and not full and self.flink.code(running) == version:
             return self._nothing(running, version)
         with self._checked() as ready:
-            sink = sink_of(self.job, ready.columns)
+            sink = sink_of(self.job, ready.columns, personal(self.project, self.job))
             tables.check_names(self.connection, self.job, sink)
             ready.sinks(sink.statements(self.project.addresses.bus, *jdbc(self.project.addresses.serving())))
             changed = bool(self.record.code_version) and self.record.code_version != version
@@ -232,7 +233,8 @@ class _Ensure:
 
     def _write(self, **changes: str) -> None:
         self.record = replace(self.record, **changes)
-        record.write(self.connection, self.record)
+        error = masks.for_readers(self.connection, self.project, self.job.name, self.record.error)
+        record.write(self.connection, replace(self.record, error=error))
 
     def _answer(self, action: str, path: str) -> dict[str, object]:
         r = self.record
