@@ -26,7 +26,7 @@ def c_python(a_page, pages_history):
     return pages_history
 """,
     "jobs/batch/d_over_python.sql": "SELECT * FROM c_python",
-    "jobs/stream/long_visit.sql": "-- key: id\nSELECT id, began_at AS at, event_time FROM visits_changes WHERE id > 6\n",
+    "jobs/stream/long_visit.sql": "-- key: id\nSELECT id, began_at AS at, event_time FROM visits_changes\n",
 }
 
 
