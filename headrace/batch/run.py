@@ -105,7 +105,7 @@ def _run(project: Project, job: Job, full: bool, lock: psycopg.Connection, run_i
             "UPDATE ops.views SET positions = %s, published_at = now() WHERE view = %s AND run_id = %s",
             (ops.to_json(ready.positions), job.name, base.run_id),
         )
-        ops.finish(lock, run_id, "unchanged", rows=base.rows, positions=ready.positions)
+        ops.finish(lock, run_id, "unchanged", "", base.rows, ready.positions, ready.versions, base.lake_version)
         return Run(run_id, job.name, "unchanged", base.rows, time.monotonic() - began, ready.positions)
     lake_version = _write(project, job, ready, run_id, lock)
     reader, schema_ = _read(project, job.name, lake_version)
@@ -141,7 +141,12 @@ def _unchanged(
 def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: psycopg.Connection) -> int:
     """Writes the result to the lake; the commit carries the run and its positions. Returns the table's version."""
     path = paths.batch(project, job.name)
-    state = {"run_id": str(run_id), "positions": ready.positions, "code_version": code_version(project, job)}
+    state = {
+        "run_id": str(run_id),
+        "positions": ready.positions,
+        "code_version": code_version(project, job),
+        "inputs": ready.versions,
+    }
     spark = session(project)
     suit(spark, sum(offset for parts in ready.positions.values() for offset in parts.values()))
     try:
@@ -151,7 +156,7 @@ def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: ps
             raise HeadraceError("the serving database was restarted during the run", hint=f"headrace run {job.name}")
         try:
             writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-            writer.option("userMetadata", metadata(state)).save(path)
+            writer.option("userMetadata", metadata(state, f"run of {job.name}")).save(path)
         except Exception as error:
             raise explain(job, error) from None
         commit = stored(path)

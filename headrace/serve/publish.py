@@ -69,7 +69,7 @@ def publish(
             connection.execute(sql.SQL("DELETE FROM {}").format(table))
             rows = copy_into(connection, table, columns, reader)
             connection.execute("UPDATE ops.views SET rows = %s WHERE view = %s", (rows, view))
-            ops.finish(connection, run.run_id, "succeeded", rows=rows, positions=run.positions)
+            ops.finish(connection, run.run_id, "succeeded", "", rows, run.positions, run.inputs, run.lake_version)
             return rows
     except psycopg.errors.DependentObjectsStillExist as error:
         said = (error.diag.message_detail or "").splitlines()

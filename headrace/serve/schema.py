@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS ops.runs (
   run_id uuid PRIMARY KEY, view text NOT NULL, started_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz,
   state text NOT NULL, error text, rows bigint, positions jsonb, code_version text,
   full_run boolean NOT NULL DEFAULT false);
+ALTER TABLE ops.runs ADD COLUMN IF NOT EXISTS inputs jsonb, ADD COLUMN IF NOT EXISTS lake_version bigint;
 CREATE INDEX IF NOT EXISTS runs_view ON ops.runs (view, started_at DESC);
 CREATE TABLE IF NOT EXISTS ops.views (
   view text PRIMARY KEY, run_id uuid NOT NULL, positions jsonb NOT NULL, published_at timestamptz NOT NULL,
