@@ -13,7 +13,7 @@ from headrace.project.job import Input, Job
 from headrace.project.project import Project
 from headrace.sql.batch_query import examine_batch
 from headrace.sql.columns import Columns
-from headrace.sql.lineage import OPEN, Names, Origins, Read, mentioned, trace
+from headrace.sql.lineage import OPEN, Names, Origins, Read, trace
 
 # Columns of the other readings of a table, and those of them that show the contract's event time.
 _OWN = {"": (), "changes": ("op", "event_time", "appended_at"), "history": ("valid_from", "valid_to")}
@@ -25,9 +25,13 @@ def personal(project: Project, job: Job) -> Origins:
     return _Walk(project).job(job) if _any(project) else OPEN
 
 
-def touched(project: Project, job: Job) -> Names:
-    """The personal columns that a job can read, whatever it shows of them: a message of its engine may quote them."""
-    return _Walk(project).touched(job) if _any(project) else frozenset()
+def touched(project: Project, name: str) -> Names:
+    """The personal columns in the tables of a job or a source, whatever is shown of them: an engine's message about it
+    may quote their values. All of the project's for a name that it doesn't know."""
+    job = next((j for j in project.jobs if j.name == name), None)
+    source = next((s for s in project.sources if s.name == name), None)
+    tables = project.tables_behind(job) if job else source.tables if source else tuple(project.tables.values())
+    return frozenset(f"{t.name}.{c.name}" for t in tables for c in t.contract.columns if c.personal)
 
 
 def version(project: Project, job: Job) -> str:
@@ -51,12 +55,6 @@ class _Walk:
         if job.name not in self.known:
             self.known[job.name] = _tagged(self.project.contracts.get(job.name), self._traced(job))
         return self.known[job.name]
-
-    def touched(self, job: Job) -> Names:
-        reads = self._reads(job)
-        if job.language == "sql":
-            return mentioned(job.text, reads, _dialect(job))
-        return frozenset().union(*(r.origins.all for r in reads.values()))
 
     def _traced(self, job: Job) -> Origins:
         reads = self._reads(job)

@@ -72,13 +72,12 @@ def show(
 
 
 def for_readers(connection: psycopg.Connection, project: Project, job: str, text: str) -> str:
-    """What the ops tables may show of an engine's message: all of it, unless its job reads personal columns.
+    """What the ops tables may show of an engine's message about a job or a source: all of it, unless a table that it
+    reads has personal columns.
 
-    Engines quote values in their messages. Then the text is kept in personal.errors, and its place and first word of
-    what to do remain.
+    Engines quote values in their messages. Then the text is kept in personal.errors, and its place in the job remains.
     """
-    known = next((j for j in project.jobs if j.name == job), None)
-    if not text or known is None or not touched(project, known) or text.startswith(_KEPT):
+    if not text or text.startswith(_KEPT) or not touched(project, job):
         return text
     connection.execute(
         """INSERT INTO personal.errors (job, error) SELECT %(job)s, %(error)s WHERE %(error)s IS DISTINCT FROM

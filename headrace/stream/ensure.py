@@ -152,7 +152,7 @@ class _Ensure:
         for path in choices:
             job_id, cause = self._submit(ready, path)
             if cause and _UNFIT.search(cause):
-                self.notes.append(f"the state at {path} can't be used: {cause}")
+                self.notes.append(f"the state at {path} can't be used: {self._for_readers(cause)}")
                 self.flink.cancel(job_id)
                 continue
             return self._started(job_id, cause, "restarted with new code, state kept" if changed else "restored", path)
@@ -225,7 +225,8 @@ class _Ensure:
                 self._write(savepoint=self.flink.savepoint(running, folder.as_uri() if folder else "", stop=True))
                 return
             except HeadraceError as error:
-                self.notes.append(f"{error.problems[0].message}; cancelled, its last checkpoint counts")
+                reason = self._for_readers(error.problems[0].message)
+                self.notes.append(f"{reason}; cancelled, its last checkpoint counts")
                 external = (self.flink.checkpoints(running).get("latest") or {}).get("completed") or {}
                 if plan.checkpoints(self.project, self.job) is None and external.get("external_path"):
                     self._write(savepoint=external["external_path"])
@@ -233,8 +234,10 @@ class _Ensure:
 
     def _write(self, **changes: str) -> None:
         self.record = replace(self.record, **changes)
-        error = masks.for_readers(self.connection, self.project, self.job.name, self.record.error)
-        record.write(self.connection, replace(self.record, error=error))
+        record.write(self.connection, replace(self.record, error=self._for_readers(self.record.error)))
+
+    def _for_readers(self, text: str) -> str:
+        return masks.for_readers(self.connection, self.project, self.job.name, text)
 
     def _answer(self, action: str, path: str) -> dict[str, object]:
         r = self.record

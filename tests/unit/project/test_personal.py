@@ -57,8 +57,14 @@ def test_through_views(folder):
     assert personal(found, found.job("a_page")).columns == {"who": AUTHOR}
     assert personal(found, found.job("b_above")).columns == {"letter": AUTHOR}
     assert personal(found, found.job("visits_per_page")).columns == {}
-    assert touched(found, found.job("b_above")) == AUTHOR
-    assert touched(found, found.job("visits_per_page")) == frozenset()
+
+
+def test_what_messages_about_a_job_may_quote(folder):
+    found = project(folder, "tags: [personal]")
+    for name in ("b_above", "visits_per_page", "site", "a job whose file is gone"):
+        assert touched(found, name) == AUTHOR
+    for name in ("long_visit", "web"):
+        assert touched(found, name) == frozenset()
 
 
 def test_a_python_jobs_column_is_personal_by_its_name(folder):
