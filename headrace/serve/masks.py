@@ -37,9 +37,11 @@ def where(connection: psycopg.Connection, schema: str, name: str) -> str | None:
 
 
 def recorded(connection: psycopg.Connection, schema: str, name: str) -> dict[str, frozenset[str]]:
-    """The masks that are in place."""
+    """The masks that are in place; none when the view that masks is gone."""
     rows = connection.execute(
-        "SELECT column_name, personal FROM ops.masks WHERE schema_name = %s AND table_name = %s", (schema, name)
+        """SELECT column_name, personal FROM ops.masks WHERE schema_name = %s AND table_name = %s
+        AND to_regclass(format('%%I.%%I', schema_name, table_name)) IS NOT NULL""",
+        (schema, name),
     )
     return {column: frozenset(personal) for column, personal in rows}
 

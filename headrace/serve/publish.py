@@ -118,7 +118,7 @@ def _shape(
             connection.execute(added)
     else:
         if at == masks.SCHEMA:
-            connection.execute(sql.SQL("DROP VIEW {}").format(sql.Identifier(SCHEMA, view)))
+            connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(SCHEMA, view)))
         if at is not None:
             connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(at, view)))
         each = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in wanted]  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ def ensure_table(connection: psycopg.Connection, sink: Sink) -> str:
         unchanged = at == sink.schema and masks.recorded(connection, SCHEMA, sink.job) == sink.masks
         if at == masks.SCHEMA and not (unchanged and _fits(connection, sink)):
             _free(connection, sink)
-            _run(connection, f"DROP VIEW {_table(sink.job)}")  # a view holds fast the columns it shows
+            _run(connection, f"DROP VIEW IF EXISTS {_table(sink.job)}")  # a view holds fast the columns it shows
         if at != sink.schema:
             _move(connection, sink, at)
         done = _fit(connection, sink)
@@ -113,7 +113,7 @@ def _move(connection: psycopg.Connection, sink: Sink, at: str) -> None:
 
 def _free(connection: psycopg.Connection, sink: Sink) -> None:
     """Raises HeadraceError when somebody built a view on the alerts: it would go on showing what is personal now."""
-    built = [name for (name,) in _all(connection, _BUILT_ON, _table(sink.job))]
+    built = [name for (name,) in _all(connection, _BUILT_ON, _table(sink.job))] if exists(connection, sink.job) else []
     if built:
         message = f"{', '.join(built)} is built on alerts.{sink.job}, of which other columns are personal now"
         raise HeadraceError(message, hint=f"drop it, then: headrace run {sink.job}")

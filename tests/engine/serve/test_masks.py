@@ -129,6 +129,10 @@ def test_a_tag_hides_what_was_open_and_its_end_shows_it_again(project: Project) 
     assert more.rows == [(1, "***", 1), (2, None, 2)]
     base = put(project, masked=True, base=base, rows=ROWS.select(["who", "id"]))  # and fewer, in another order
     assert reading.query(project, "SELECT * FROM guest_list ORDER BY id").rows == [("***", 1), (None, 2), ("***", 3)]
+    with connect(project) as owner:
+        owner.execute("DROP VIEW batch.guest_list")  # by hand
+    base = put(project, masked=True, base=base, rows=ROWS.select(["who", "id"]))
+    assert reading.query(project, "SELECT who FROM guest_list WHERE id = 1").rows == [("***",)]
     put(project, masked=False, base=base)
     assert reading.query(project, "SELECT who FROM batch.guest_list ORDER BY id").rows == [
         (SECRET,),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.sql.lineage import Origins, Read, mentioned, trace
 
@@ -90,3 +92,9 @@ def test_flinks_windows():
           SESSION(TABLE steps PARTITION BY id, DESCRIPTOR(event_time), INTERVAL '60' SECOND))
         GROUP BY id, window_start, window_end"""
     assert trace(session, {"guests_changes": seen}, "flink").columns == {"last": NAME}
+
+
+@given(st.text(alphabet="SELECTselect()*,.'`\" nameFROMguests0", max_size=60))
+def test_never_raises(text: str):
+    trace(f"SELECT name {text}", TABLES)
+    trace(text, TABLES, "flink")
