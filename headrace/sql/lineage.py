@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 
 from headrace.sql.batch_query import readable
 from headrace.sql.columns import Columns
+from headrace.sql.inputs import references
 from headrace.sql.tokens import NotSql, Word, split
 
 Names = frozenset[str]  # of columns that hold personal values, as table.column
 
+_WINDOWS = {"HOP", "TUMBLE", "CUMULATE", "SESSION"}
+_CLAUSES = {"ON", "USING", "WHERE", "PIVOT", "UNPIVOT", "MATCH_RECOGNIZE", "TABLESAMPLE", "IN", "SELECT"}
 # Flink's TABLE(HOP(TABLE payments_changes, …)) has the columns of its table and those of the window.
 _WINDOWED = re.compile(
     r"\bTABLE\s*\(\s*(?:HOP|TUMBLE|CUMULATE|SESSION)\s*\(\s*TABLE\s+(`?\w+`?)", re.IGNORECASE | re.ASCII
@@ -56,13 +59,13 @@ class Read:
 
 
 def mentioned(sql: str, tables: Mapping[str, Read], dialect: str = "spark") -> Names:
-    """The personal columns that a query can touch: it names one, or it selects a * that may hold one."""
+    """The personal columns that a query can touch: it names one, takes all columns of a table, or gives them names."""
     try:
         words = split(sql, dialect)
     except NotSql:
         return frozenset().union(*(t.origins.all for t in tables.values()))
     names = {w.text.lower() for w in words if w.is_name}
-    whole = any(_is_star(words, i) for i in range(len(words)))
+    whole = any(_is_whole(words, i) for i in range(len(words))) or _renames(words)
     found: set[str] = set()
     for table in tables.values():
         found |= table.origins.all if whole else table.origins.rest
@@ -94,6 +97,8 @@ class _Trace:
         logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it can't follow is no news to the user
         text = _without_windows(sql) if dialect == "flink" else readable(sql, split(sql))
         tree = sqlglot.parse_one(text.rstrip().removesuffix(";"), read="spark").transform(_counted)
+        if any(call.name.upper() == "IDENTIFIER" for call in tree.find_all(exp.Anonymous)):
+            return Origins(rest=self.touched)  # a name that is computed
         self.aliases = {a.alias.lower() for a in tree.find_all(exp.Alias)}
         self.aliases |= {i.name.lower() for a in tree.find_all(exp.TableAlias) for i in a.args.get("columns") or []}
         self.is_open = any(t.columns is None for t in self.tables.values())
@@ -144,14 +149,33 @@ def _counted(node):  # type: ignore[no-untyped-def]
     return exp.Count(this=exp.Star()) if isinstance(inner, exp.Count | exp.CountIf | exp.ApproxDistinct) else node
 
 
-def _is_star(words: list[Word], index: int) -> bool:
-    """Whether the word gives all columns of something: *, but not COUNT(*) nor a product; or a query without SELECT."""
-    before = words[index - 1] if index else None
-    if words[index].word != "*":
-        return words[index].word in {"TABLE", "FROM"} and index == 0
-    if before is None or before.word in {"SELECT", "DISTINCT", "ALL", ".", ","}:
-        return True
-    return before.word == "(" and (index < 2 or words[index - 2].word != "COUNT")
+def _is_whole(words: list[Word], index: int) -> bool:
+    """Whether a word may give columns that are not named: *, unless it is COUNT(*) or surely a product, a table without
+    SELECT, or a name that is computed."""
+    word, before = words[index].word, words[index - 1] if index else None
+    after = words[index + 1] if index + 1 < len(words) else None
+    outer = words[index - 2].word if index > 1 else ""
+    starts = before is None or (before.word == "(" and outer not in _WINDOWS)
+    if word == "*":
+        if before and before.word == "(" and outer == "COUNT":
+            return False
+        ends = before is not None and (
+            before.word in {")", "]"} or before.kind in {"text", "number"} or before.is_plain
+        )
+        begins = after is not None and (after.is_plain or after.word == "(" or after.kind in {"text", "number"})
+        return not (ends and begins)
+    if word in {"TABLE", "IDENTIFIER"}:
+        return starts and bool(after and after.word != "(") if word == "TABLE" else bool(after and after.word == "(")
+    return word == "FROM" and starts
+
+
+def _renames(words: list[Word]) -> bool:
+    """Whether a table gets other names for its columns: FROM guests AS g(a, b)."""
+    for _, _, end in references(words):
+        at = end + (end < len(words) and words[end].word == "AS")
+        if at + 1 < len(words) and words[at].is_name and words[at + 1].word == "(" and words[at].word not in _CLAUSES:
+            return True
+    return False
 
 
 def _without_windows(sql: str) -> str:

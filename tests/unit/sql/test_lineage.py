@@ -39,6 +39,8 @@ TABLES = {
         ("SELECT guest_id, max(note) FILTER (WHERE note <> '') AS n FROM stays GROUP BY guest_id", {"n"}),
         ("SELECT * FROM (SELECT id, city, name FROM guests) PIVOT (max(name) FOR city IN ('a', 'b'))", {"a", "b"}),
         ("FROM guests SELECT name AS who", {"who"}),
+        ("SELECT /*+ BROADCAST(guests) */ * FROM guests", {"name"}),
+        ("WITH g(a, b, c) AS (FROM guests SELECT *) SELECT b FROM g", {"b"}),
         # a number of rows is no value; what chooses rows is not traced
         ("SELECT city, count(name) AS a, count(DISTINCT name) AS b FROM guests GROUP BY city", set()),
         ("SELECT count(*) FILTER (WHERE name = 'Ann') AS a, count_if(name = 'Ann') AS b FROM guests", set()),
@@ -61,6 +63,10 @@ def test_columns_of_a_result(sql: str, personal: set[str]):
     "sql",
     [
         "TABLE guests",
+        "WITH g(x, a, z) AS (TABLE guests) SELECT a FROM g",
+        "WITH g(x, a, z) AS (FROM guests) SELECT a FROM g",
+        "SELECT a FROM guests AS g(x, a, z)",
+        "SELECT IDENTIFIER('na' || 'me') AS a FROM guests",
         "SELECT to_json(struct(*)) AS j, id FROM guests",
         "SELECT stack(2, name, city) AS (a) FROM guests",
         "SELECT inline(array(struct(id, name))) AS (i, n) FROM guests",
@@ -78,7 +84,10 @@ def test_what_cannot_be_traced_is_personal(sql: str):
 def test_a_query_that_names_nothing_personal_shows_nothing_personal():
     sql = "SELECT weird(((, city FROM guests"  # not even SQL, but what could it show?
     assert trace(sql, TABLES | {"lost": TABLES["rooms"]}) == Origins()
-    assert mentioned("SELECT count(*) AS n, 2 * nights AS x FROM stays", {"stays": TABLES["stays"]}) == frozenset()
+    assert (
+        mentioned("SELECT count(*) AS n, 2 * nights AS x, (3) * `id` AS y FROM stays", {"stays": TABLES["stays"]})
+        == frozenset()
+    )
     assert mentioned("SELECT 1 AS x FROM stays WHERE note = ''", {"stays": TABLES["stays"]}) == NOTE
 
 
