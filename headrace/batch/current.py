@@ -138,7 +138,7 @@ def _fold(project: Project, table: Table, session: Callable[[], SparkSession], r
         return Current(table, path, commit.version, landed, tuple(old.floors))
     spark = session()
     suit(spark, sum(landed.values()))
-    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata(new.to_json()))
+    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata(new.to_json(), "fold of landed changes"))
     try:
         floor = max(new.floors, key=lambda f: f.order, default=None)
         if commit is None:

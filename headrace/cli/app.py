@@ -29,6 +29,7 @@ VERBS = (
     "run",
     "wait",
     "query",
+    "history",
     "dsn",
     "source",
     "audit",

@@ -35,6 +35,7 @@ class Column:
     precision: int = 0
     scale: int = 0
     classification: str = ""
+    personal: bool = False  # its values are somebody's own: readers of the serving database don't see them
 
     @property
     def is_decimal(self) -> bool:

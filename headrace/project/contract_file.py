@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project.contract import EVOLVE, SCHEMA_CHANGES, TYPES, Column, Contract, seconds
+from headrace.project.contract_tags import astray, is_personal
 from headrace.project.located import Located, read
 from headrace.project.names import table_problem
 
@@ -50,6 +51,7 @@ def read_contract(path: Path) -> Contract:
         problems += table_problem(table, doc.place("schema", 0, "name"))
     columns = _columns(doc, table, problems)
     custom = _custom(doc, table, columns, problems)
+    problems += astray(doc)
     version = doc.text(("version",), problems, "1.0.0")
     if problems:
         raise HeadraceError(*problems)
@@ -100,6 +102,7 @@ def _column(doc: Located, keys: tuple[object, ...], name: str, problems: list[Pr
     required = doc.flag((*keys, "required"), problems)
     physical = doc.text((*keys, "physicalType"), problems).strip()
     classification = doc.text((*keys, "classification"), problems)
+    personal = is_personal(doc, keys, name, problems)
     logical = doc.text((*keys, "logicalType"), problems)
     if logical not in TYPES:
         if isinstance(doc.get(*keys, "logicalType"), list | dict | bool):
@@ -114,7 +117,7 @@ def _column(doc: Located, keys: tuple[object, ...], name: str, problems: list[Pr
     precision, scale = (int(exact[1]), int(exact[2] or 0)) if exact and exact[1] else (0, 0)
     if exact:
         problems += _exact(name, physical, precision, scale, doc.place(*keys, "physicalType"))
-    return Column(name, logical, required or key, key, precision, scale, classification)
+    return Column(name, logical, required or key, key, precision, scale, classification, personal)
 
 
 def _exact(name: str, physical: str, precision: int, scale: int, place: Place) -> list[Problem]:
