@@ -52,6 +52,8 @@ class Lane:
         """The next offset to read, from the lake; what is read from there on may be taken."""
         if self.table:
             self._next[partition] = landing.stored(self._landing, self.topic_id, partition)
+            if self._decoder and self._decoder.repeats:
+                self._decoder.newest[partition] = landing.newest(self._landing, self.topic_id, partition)
         else:
             self._next[partition] = landing.rejected(self._quarantine, self.topic_id, partition)
         return self._next[partition]

@@ -67,6 +67,16 @@ def stored(handle: DeltaTable, topic_id: str, partition: int) -> int:
     return 0
 
 
+def newest(handle: DeltaTable, topic_id: str, partition: int) -> tuple[str, str, str] | None:
+    """Position, op and key of the partition's newest row that is not a marker; None when it has none."""
+    after = handle.transaction_version(_app(topic_id, partition) + _DATA)
+    if not after:
+        return None
+    row = (pc.field("partition") == partition) & (pc.field("offset") == after - 1)
+    found = handle.to_pyarrow_dataset().to_table(columns=["position", "op", "key"], filter=row).to_pylist()
+    return (found[0]["position"], found[0]["op"], found[0]["key"]) if found else None
+
+
 def append(handle: DeltaTable, data: pa.Table, topic_id: str, moves: Mapping[int, tuple[int, int]]) -> None:
     """Appends one batch and moves the positions of its partitions, all or nothing.
 
