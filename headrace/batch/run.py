@@ -18,6 +18,7 @@ from headrace.errors import HeadraceError
 from headrace.lake import paths
 from headrace.lake.commits import metadata, stored
 from headrace.project import Job, Project
+from headrace.quality import gate
 from headrace.serve import ops, schema
 from headrace.serve.columns import columns
 from headrace.serve.database import connect, locked, still_held
@@ -52,9 +53,10 @@ def run(project: Project, job: Job, full: bool = False) -> Run:
     """Runs a batch job now; returns when readers see the result.
 
     Guarantees: the published view is the job's result over exactly the landed rows below the recorded positions.
-    Readers see the old result or the new one. On an error the old result stays, ops.runs says why, and HeadraceError is
-    raised at the job's line. Idempotent, serialised per view; a run without changed inputs costs no Spark job. `full`
-    folds the current tables of the inputs from landing again and computes in any case.
+    Readers see the old result or the new one. On an error, or when a blocking check of an input or of the view itself
+    fails, the old result stays, ops.runs says why, and HeadraceError is raised at the line. Idempotent, serialised per
+    view; a run without changed inputs costs no Spark job. `full` folds the current tables of the inputs from landing
+    again and computes in any case.
     """
     began = time.monotonic()
     schema.ensure(project)
@@ -105,7 +107,9 @@ def _run(project: Project, job: Job, full: bool, lock: psycopg.Connection, run_i
         )
         ops.finish(lock, run_id, "unchanged", rows=base.rows, positions=ready.positions)
         return Run(run_id, job.name, "unchanged", base.rows, time.monotonic() - began, ready.positions)
+    gate.inputs(project, job, ready.versions)
     lake_version = _write(project, job, ready, run_id, lock)
+    gate.result(project, job, paths.batch(project, job.name), lake_version)
     reader, schema_ = _read(project, job.name, lake_version)
     publication = Publication(
         run_id, ready.positions, version, base.run_id if base else None, ready.versions, lake_version, _comment(job)

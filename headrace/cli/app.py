@@ -19,7 +19,10 @@ import typer.main
 from headrace.cli.context import Format, fail, state
 from headrace.errors import HeadraceError
 
-VERBS = ("check", "init", "up", "down", "status", "logs", "run", "wait", "query", "dsn", "source", "audit", "dlq", "work")
+VERBS = (
+    "check", "init", "up", "down", "status", "logs", "run", "wait", "query", "dsn", "source", "audit", "quality", "dlq",
+    "work",
+)  # fmt: skip
 _PROJECT_HELP = "The project, if not the current folder."
 
 

@@ -12,6 +12,7 @@ from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project.contract import TYPES, Column, Contract, seconds
 from headrace.project.located import Located, read
 from headrace.project.names import table_problem
+from headrace.project.quality_file import read_checks
 
 _TOP = (
     "apiVersion kind id name tenant version status dataProduct authoritativeDefinitions description domain "
@@ -23,6 +24,10 @@ _COLUMN = (
     "primaryKey primaryKeyPosition logicalType logicalTypeOptions required unique partitioned "
     "partitionKeyPosition classification encryptedName transformSourceObjects transformLogic "
     "transformDescription examples criticalDataElement quality items properties relationships"
+).split()
+_TABLE = (
+    "id name physicalName physicalType businessName description dataGranularityDescription authoritativeDefinitions "
+    "tags customProperties logicalType properties quality relationships"
 ).split()
 # customProperties that Headrace reads; others may stand beside them.
 _CUSTOM = ("eventTime", "disorder", "eventId", "duplicateHorizon")
@@ -42,6 +47,7 @@ def read_contract(path: Path) -> Contract:
             "a contract needs `schema`, a list of exactly one table", doc.place("schema"), _EXAMPLE.format(path.stem)
         )
         raise HeadraceError(*problems, wrong)
+    problems += doc.unknown(("schema", 0), _TABLE, strict=False)
     table = doc.text(("schema", 0, "name"), problems, path.stem)
     if table != path.stem:
         message = f"the contract of table {table!r} must be in {table}{path.suffix}"
@@ -50,6 +56,7 @@ def read_contract(path: Path) -> Contract:
         problems += table_problem(table, doc.place("schema", 0, "name"))
     columns = _columns(doc, table, problems)
     custom = _custom(doc, table, columns, problems)
+    checks = read_checks(doc, columns, custom.get("eventTime", ""), problems)
     version = doc.text(("version",), problems, "1.0.0")
     if problems:
         raise HeadraceError(*problems)
@@ -62,6 +69,7 @@ def read_contract(path: Path) -> Contract:
         disorder=seconds(custom.get("disorder", _DURATIONS["disorder"])) or 0.0,
         event_id=custom.get("eventId", ""),
         horizon=seconds(custom.get("duplicateHorizon", _DURATIONS["duplicateHorizon"])) or 0.0,
+        checks=checks,
     )
 
 
