@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from headrace.project import Contract
-from headrace.project.quality_check import Check
+from headrace.project.quality_check import SEVERITIES, Check
 from headrace.quality.columns import column
 
 if TYPE_CHECKING:
@@ -16,22 +15,23 @@ if TYPE_CHECKING:
 _SEVERITY = {"error": "critical", "warning": "warning", "info": "info"}
 
 
-def suite(
-    contract: Contract, checks: tuple[Check, ...], frame: pd.DataFrame, before: int | None
-) -> gx.ExpectationSuite:
+def suite(name: str, checks: tuple[Check, ...], frame: pd.DataFrame, before: int | None) -> gx.ExpectationSuite:
     """The expectations about a frame with the checks' columns; `before` is the number of rows that it had when its
-    rowCountChange was last accepted. Each expectation's `meta` names its check."""
+    rowCountChange was last accepted. Each expectation's `meta` names its checks: a suite holds equal ones once."""
     import great_expectations as gx
 
-    made = gx.ExpectationSuite(name=contract.table)
+    wanted: dict[str, tuple[str, dict[str, Any], list[Check]]] = {}
     for check in checks:
         kind, arguments = _expectation(check, frame, before)
+        wanted.setdefault(repr((kind, arguments)), (kind, arguments, []))[2].append(check)
+    made = gx.ExpectationSuite(name=name)
+    for kind, arguments, alike in wanted.values():
         made.add_expectation(
             getattr(gx.expectations, kind)(
                 **arguments,
-                severity=_SEVERITY[check.severity],
-                meta={"check": check.name},
-                description=check.description or None,
+                severity=_SEVERITY[min((c.severity for c in alike), key=SEVERITIES.index)],
+                meta={"checks": [c.name for c in alike]},
+                description=next((c.description for c in alike if c.description), None),
             )
         )
     return made
