@@ -19,7 +19,7 @@ def read_checks(
     found: dict[str, Check] = {}
     properties = doc.get("schema", 0, "properties")
     for index, entry in enumerate(properties if isinstance(properties, list) else []):
-        column = known.get(entry.get("name")) if isinstance(entry, dict) else None
+        column = known.get(str(entry.get("name"))) if isinstance(entry, dict) else None
         if column:
             keys = ("schema", 0, "properties", index)
             for check in (

@@ -249,7 +249,7 @@ class Rule:
         if not match:
             self._wrong(f"references names a table and its column, not {value!r}", _OWN[name], "implementation", name)
             return None
-        return replace(check, name=f"{columns[0]} references {value}", references=(match[1], match[2]))
+        return replace(check, name=f"{check.columns[0]} references {value}", references=(match[1], match[2]))
 
     def _freshness(self, check: Check, value: object) -> Check | None:
         age = seconds(value)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.project import Contract
 from headrace.project.quality_check import Check
+from headrace.quality.columns import column
 
 if TYPE_CHECKING:
     import pandas as pd
 
 EXAMPLES = 10  # rows that a result names
+HIDDEN = "•••"
 KEPT = 50  # runs of a table in its data docs; ops.quality has all
 
 
@@ -69,8 +71,9 @@ def expect(
         batch_parameters={"dataframe": frame}, run_id=gx.RunIdentifier(run_name=reason)
     )
     results = [one for run in done.run_results.values() for one in run.results]
-    found = {name: one for one in results for name in one.expectation_config.meta["checks"]}
-    return tuple(_result(check, found[check.name], len(frame)) for check in checks)
+    found = {name: one for one in results for name in (getattr(one.expectation_config, "meta", None) or {})["checks"]}
+    secret = hidden(contract, checks)
+    return tuple(_result(check, found[check.name], len(frame), secret) for check in checks)
 
 
 def index(folder: Path) -> Path:
@@ -78,28 +81,35 @@ def index(folder: Path) -> Path:
     return folder / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
 
 
-def _result(check: Check, one: Any, rows: int) -> Result:
+def _result(check: Check, one: Any, rows: int, secret: frozenset[str]) -> Result:
     kind, said = one.expectation_config.type, one.result or {}
     if not said:
         return Result(check, None, rows, expectation=kind, note=_exception(one.exception_info))
     observed = said.get("observed_value")
-    examples = said.get("partial_unexpected_index_list") or said.get("partial_unexpected_list") or ()
+    examples = said.get("partial_unexpected_index_list") or ()
     return Result(
         check,
         bool(one.success),
         rows,
         said.get("unexpected_count"),
         "" if observed is None else str(observed),
-        tuple(_row(each) for each in examples),
+        tuple(row(each, secret) for each in examples),
         kind,
     )
 
 
-def _row(value: object) -> str:
-    if isinstance(value, dict):
-        # What is missing is NULL there, which says nothing; the row's key does.
-        return ", ".join(f"{name}={each}" for name, each in value.items() if str(each) != "<NA>")
-    return str(value)
+def row(value: object, hidden: frozenset[str] = frozenset()) -> str:
+    """A row that breaks a check, by its key and the value that is wrong; values of `hidden` columns are not told."""
+    if not isinstance(value, dict):
+        return str(value)
+    # What is missing is NULL there, which says nothing; the row's key does.
+    return ", ".join(f"{n}={HIDDEN if n in hidden else v}" for n, v in value.items() if str(v) != "<NA>")
+
+
+def hidden(contract: Contract, checks: tuple[Check, ...]) -> frozenset[str]:
+    """The columns of a frame that hold values of classified columns: ops.quality is for every reader."""
+    classified = {c.name for c in contract.columns if c.classification}
+    return frozenset(classified | {column(c) for c in checks if classified & {*c.columns}})
 
 
 def _exception(info: Any) -> str:

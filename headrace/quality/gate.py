@@ -38,13 +38,13 @@ def inputs(project: Project, job: Job, versions: Mapping[str, str]) -> None:
 
 def result(project: Project, job: Job, path: str, version: int) -> None:
     """Raises HeadraceError unless the view's rows at a version pass the blocking checks of its own contract, if it has
-    one; its required columns and key are among them."""
+    one; its required columns and key are among them. Its other checks are evaluated with them."""
     contract = project.contracts.get(job.name)
-    checks = tuple(c for c in contract.checks if c.blocking) if contract else ()
-    if contract and checks:
+    if contract and any(c.blocking for c in contract.checks):
         view = Pinned(job.name, path, version, deleted=False)
-        report = examine(project, contract, checks, view, referred(project, checks), f"before {job.name}", again=False)
-        _refuse(job, [(report, r) for r in report.results if not r.passed])
+        others = referred(project, contract.checks)
+        report = examine(project, contract, contract.checks, view, others, f"before {job.name}", again=False)
+        _refuse(job, [(report, r) for r in report.results if r.check.blocking and not r.passed])
 
 
 def referred(

@@ -44,7 +44,7 @@ def results(connection: psycopg.Connection, table: str, version: str) -> dict[st
         FROM ops.quality WHERE table_name = %s AND table_version = %s ORDER BY definition, id DESC""",
         (table, version),
     ).fetchall()
-    return {row[0]: Recorded(*row[1:5], tuple(row[5]), row[6]) for row in found}
+    return {row[0]: Recorded(row[1], row[2], row[3], row[4], tuple(row[5]), row[6]) for row in found}
 
 
 def accepted(connection: psycopg.Connection, table: str) -> int | None:
