@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headrace.errors import HeadraceError
 from headrace.lake import pinned
 from headrace.lake.pinned import Pinned
 from headrace.project import Contract, Project
@@ -101,7 +102,10 @@ def _frame(contract: Contract, checks: tuple[Check, ...], table: Pinned, others:
     import pandas as pd
 
     needed = {c.references[0] for c in checks if c.kind == "references"}
-    found = pinned.read(table, expressions(contract, checks), [others[name] for name in sorted(needed)])
+    try:
+        found = pinned.read(table, expressions(contract, checks), [others[name] for name in sorted(needed)])
+    except HeadraceError as error:
+        raise HeadraceError(error.problems[0].message, place=contract.place) from None
     return found.to_pandas(types_mapper=pd.ArrowDtype)  # exact decimals, and whole numbers beside NULLs
 
 
