@@ -20,6 +20,7 @@ from headrace.lake.commits import metadata, stored
 from headrace.project import Job, Project
 from headrace.project.personal import personal
 from headrace.project.personal import version as personal_version
+from headrace.quality import gate
 from headrace.serve import masks, ops, schema
 from headrace.serve.columns import columns
 from headrace.serve.database import connect, locked, still_held
@@ -54,9 +55,10 @@ def run(project: Project, job: Job, full: bool = False) -> Run:
     """Runs a batch job now; returns when readers see the result.
 
     Guarantees: the published view is the job's result over exactly the landed rows below the recorded positions.
-    Readers see the old result or the new one. On an error the old result stays, ops.runs says why, and HeadraceError is
-    raised at the job's line. Idempotent, serialised per view; a run without changed inputs costs no Spark job. `full`
-    folds the current tables of the inputs from landing again and computes in any case.
+    Readers see the old result or the new one. On an error, or when a blocking check of an input or of the view itself
+    fails, the old result stays, ops.runs says why, and HeadraceError is raised at the line. Idempotent, serialised per
+    view; a run without changed inputs costs no Spark job. `full` folds the current tables of the inputs from landing
+    again and computes in any case.
     """
     began = time.monotonic()
     schema.ensure(project)
@@ -107,7 +109,9 @@ def _run(project: Project, job: Job, full: bool, lock: psycopg.Connection, run_i
         )
         ops.finish(lock, run_id, "unchanged", "", base.rows, ready.positions, ready.versions, base.lake_version)
         return Run(run_id, job.name, "unchanged", base.rows, time.monotonic() - began, ready.positions)
+    gate.inputs(project, job, ready.versions)
     lake_version = _write(project, job, ready, run_id, lock)
+    gate.result(project, job, paths.batch(project, job.name), lake_version)
     reader, schema_ = _read(project, job.name, lake_version)
     publication = Publication(
         run_id,

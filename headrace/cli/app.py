@@ -33,6 +33,7 @@ VERBS = (
     "dsn",
     "source",
     "audit",
+    "quality",
     "dlq",
     "work",
 )

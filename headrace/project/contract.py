@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from headrace.errors import Place
+from headrace.project.quality_check import Check
 
 # logicalType (ODCS) → Spark, Flink, PostgreSQL. Decimals carry precision and scale from physicalType.
 TYPES = {
@@ -67,6 +68,7 @@ class Contract:
     event_id: str = ""  # the column that tells a repeated event; empty: no repeats are expected
     horizon: float = 3600.0  # seconds within which a second event with the same id is a repeat
     schema_change: str = EVOLVE  # one of SCHEMA_CHANGES
+    checks: tuple[Check, ...] = ()  # of its rows together, declared and implied; run by headrace.quality
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

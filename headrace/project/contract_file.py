@@ -13,6 +13,7 @@ from headrace.project.contract import EVOLVE, SCHEMA_CHANGES, TYPES, Column, Con
 from headrace.project.contract_tags import astray, is_personal
 from headrace.project.located import Located, read
 from headrace.project.names import table_problem
+from headrace.project.quality_file import read_checks
 
 _TOP = (
     "apiVersion kind id name tenant version status dataProduct authoritativeDefinitions description domain "
@@ -24,6 +25,10 @@ _COLUMN = (
     "primaryKey primaryKeyPosition logicalType logicalTypeOptions required unique partitioned "
     "partitionKeyPosition classification encryptedName transformSourceObjects transformLogic "
     "transformDescription examples criticalDataElement quality items properties relationships"
+).split()
+_TABLE = (
+    "id name physicalName physicalType businessName description dataGranularityDescription authoritativeDefinitions "
+    "tags customProperties logicalType properties quality relationships"
 ).split()
 # customProperties that Headrace reads; others may stand beside them.
 _CUSTOM = ("eventTime", "disorder", "eventId", "duplicateHorizon", "schemaChange")
@@ -43,6 +48,7 @@ def read_contract(path: Path) -> Contract:
             "a contract needs `schema`, a list of exactly one table", doc.place("schema"), _EXAMPLE.format(path.stem)
         )
         raise HeadraceError(*problems, wrong)
+    problems += doc.unknown(("schema", 0), _TABLE, strict=False)
     table = doc.text(("schema", 0, "name"), problems, path.stem)
     if table != path.stem:
         message = f"the contract of table {table!r} must be in {table}{path.suffix}"
@@ -52,6 +58,7 @@ def read_contract(path: Path) -> Contract:
     columns = _columns(doc, table, problems)
     custom = _custom(doc, table, columns, problems)
     problems += astray(doc)
+    checks = read_checks(doc, columns, custom.get("eventTime", ""), problems)
     version = doc.text(("version",), problems, "1.0.0")
     if problems:
         raise HeadraceError(*problems)
@@ -65,6 +72,7 @@ def read_contract(path: Path) -> Contract:
         event_id=custom.get("eventId", ""),
         horizon=seconds(custom.get("duplicateHorizon", _DURATIONS["duplicateHorizon"])) or 0.0,
         schema_change=custom.get("schemaChange", EVOLVE),
+        checks=checks,
     )
 
 

@@ -8,6 +8,8 @@ too: that is the way to say it for a Python job that renames.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headrace.project.contract import Contract
 from headrace.project.job import Input, Job
 from headrace.project.project import Project
@@ -23,6 +25,15 @@ _TIMES = ("event_time", "valid_from", "valid_to")
 def personal(project: Project, job: Job) -> Origins:
     """The personal columns behind each column of a job's result; without a tag in any contract nothing is parsed."""
     return _Walk(project).job(job) if _any(project) else OPEN
+
+
+def tagged(project: Project, contract: Contract) -> Contract:
+    """The contract of a table or view with every column marked whose values are personal, also where its job brings
+    them from another table."""
+    job = next((j for j in project.jobs if j.name == contract.table and j.kind == "batch"), None)
+    traced = personal(project, job) if job else Origins()
+    columns = (replace(c, personal=c.personal or bool(traced.of(c.name))) for c in contract.columns)
+    return replace(contract, columns=tuple(columns))
 
 
 def touched(project: Project, name: str) -> Names:

@@ -47,6 +47,15 @@ CREATE TABLE IF NOT EXISTS personal.errors (
 COMMENT ON TABLE ops.masks IS 'Columns that readers see masked, and the personal columns of the sources behind them.';
 COMMENT ON TABLE personal.errors IS 'Messages of jobs that read personal columns: engines quote values in them.';
 COMMENT ON SCHEMA personal IS 'Rows with personal values, for the owner; readers see them masked in batch and alerts.';
+CREATE TABLE IF NOT EXISTS ops.quality (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run_id uuid NOT NULL, table_name text NOT NULL,
+  check_name text NOT NULL, checked_at timestamptz NOT NULL DEFAULT now(), kind text NOT NULL, severity text NOT NULL,
+  passed boolean, rows bigint, unexpected bigint, observed text, examples jsonb NOT NULL DEFAULT '[]',
+  expectation text, note text, reason text, table_version text NOT NULL, definition text NOT NULL,
+  seconds double precision);
+CREATE INDEX IF NOT EXISTS quality_table ON ops.quality (table_name, id DESC);
+COMMENT ON TABLE ops.quality IS
+  'Every result of a quality check: passed is null when it could not be evaluated, and note says why.';
 COMMENT ON TABLE ops.certificates IS
   'Every audit of a table: proven means source = fold of landing = current, less the keys in quarantine.';
 COMMENT ON TABLE ops.runs IS 'Every run of a batch view: state is running, succeeded, unchanged, superseded or failed.';

@@ -23,6 +23,7 @@ ORDER = [
     {"workflow"},
     {"audit"},
     {"batch", "stream"},
+    {"quality"},
     {"serve"},
     {"ingest"},
     {"lake"},
@@ -31,7 +32,10 @@ ORDER = [
     {"errors", "jobs"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-ENGINES = ("pyspark", "deltalake", "confluent_kafka", "duckdb", "psycopg", "pandas", "pyarrow", "pyflink", "airflow")
+ENGINES = (
+    "pyspark", "deltalake", "confluent_kafka", "duckdb", "psycopg", "pandas", "pyarrow", "pyflink", "airflow",
+    "great_expectations",
+)  # fmt: skip
 
 
 def modules() -> dict[str, Path]:

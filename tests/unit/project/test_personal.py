@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.project import Project, load
-from headrace.project.personal import personal, touched, version
+from headrace.project.personal import personal, tagged, touched, version
 
 AUTHOR = frozenset({"pages.author"})
 PAGES = """\
@@ -101,3 +101,14 @@ def test_the_examples_views(repository):
     assert shown.pop("courier_emergency") == {"latitude", "longitude"}
     assert shown.pop("customer_segments") == {"name"}  # by name; the job selects none of that name
     assert set().union(*shown.values()) == set()
+
+
+def test_the_contract_of_a_view_knows_what_its_job_brings(folder):
+    contract = (
+        "schema:\n  - name: a_page\n    properties:\n      - {name: id, logicalType: integer, primaryKey: true}\n"
+    )
+    contract += "      - {name: who, logicalType: string}\n"
+    found = project(folder, "tags: [personal]", **{"schemas/a_page.yaml": contract})
+    known = found.contracts["a_page"]
+    assert [c.personal for c in known.columns] == [False, False]
+    assert [c.personal for c in tagged(found, known).columns] == [False, True]
