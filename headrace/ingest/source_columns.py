@@ -103,7 +103,7 @@ class Asked:
         if time.monotonic() >= self._until:
             try:
                 self._known, pause = declared(*self._of), PAUSE
-            except (HeadraceError, OSError):
+            except Exception:  # whatever it is: landing goes on without knowing
                 self._known, pause = None, AWAY
             self._until = time.monotonic() + pause
         return self._known

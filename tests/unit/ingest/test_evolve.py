@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from headrace.errors import HeadraceError
 from headrace.ingest.columns import Landed, Rejected
 from headrace.ingest.decode import Decoder
 from headrace.ingest.drift import differences
 from headrace.ingest.evolve import MOST, Watch
-from headrace.ingest.source_columns import Declared, declare
+from headrace.ingest.source_columns import Asked, Declared, declare
 from headrace.project import Column, Table
 from headrace.project.observed import Observed, unfilled
 
@@ -213,6 +214,19 @@ def test_an_event_that_is_rejected_says_nothing_about_columns(source) -> None:
     web.send(ROW)
     web.send({"nonsense": 1})
     assert (web.columns, len(web.reasons)) == ({}, 1)
+
+
+def test_a_database_that_does_not_answer_is_not_asked_again_at_once(visits, monkeypatch) -> None:
+    asked = []
+
+    def away(*of: object) -> None:
+        asked.append(of)
+        raise HeadraceError("source 'shop' can't be reached")
+
+    monkeypatch.setattr("headrace.ingest.source_columns.declared", away)
+    ask = Asked(None, None, visits)  # type: ignore[arg-type]
+    assert [ask(), ask(), ask()] == [None, None, None]
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
