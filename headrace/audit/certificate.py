@@ -21,12 +21,14 @@ from headrace.audit.source_side import Snapshot, snapshot
 from headrace.audit.verdict import PROVEN, UNEQUAL, UNPROVEN
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, markers, paused
-from headrace.lake import landing, paths
+from headrace.lake import landing, observed, paths
 from headrace.lake.commits import stored
 from headrace.project import Project, Source, Table
 
 if TYPE_CHECKING:
     import duckdb
+
+_SNAPSHOTTED = "the connector snapshotted the table during the audit: audit it again"
 
 
 @dataclass(frozen=True)
@@ -125,17 +127,17 @@ def audit(
     """Audits tables of a source with a log (all of them by default) at one position of it.
 
     Guarantee: 'proven' means that at the snapshot's position every compared column of every row was the same on both
-    sides. A table that is paused, whose data has not landed within `timeout` seconds, or that was snapshotted anew
-    meanwhile, comes out 'unproven' with the reason. Raises HeadraceError when the source can't be read.
+    sides. A table that its connector snapshotted meanwhile is audited again. One that is paused, or whose data has not
+    landed within `timeout` seconds, comes out 'unproven' with the reason. Raises HeadraceError when the source can't be
+    read.
     """
     import duckdb
 
     began, deadline = time.monotonic(), time.monotonic() + timeout
-    tables = tables or source.tables
     pauses = paused.read(project)
-    held = {t: pause for t in tables if (pause := pauses.table(t))}
+    held = {t: pause for t in tables or source.tables if (pause := pauses.table(t))}
     without = [Certificate(source.name, t, "", 0.0, note=pause.text) for t, pause in held.items()]
-    tables = tuple(t for t in tables if t not in held)
+    tables = tuple(observed.widened(project, t) for t in tables or source.tables if t not in held)
     if not tables:
         return without
     names = [t.name for t in tables]
@@ -159,7 +161,13 @@ def audit(
                 given = Given(columns[table.name], sides[table.name], before, after, keys)
                 certificate = _certify(connection, project, shot.unseen, certificate, given)
             found.append(replace(certificate, seconds=time.monotonic() - began))
-    return found + without
+    again = tuple(one.table for one in found if one.note == _SNAPSHOTTED)
+    if not again or time.monotonic() > deadline:
+        return found + without
+    progress(f"{source.name}: its connector took a snapshot meanwhile; once more")
+    rest = deadline - time.monotonic()
+    anew = {c.table.name: c for c in audit(project, source, again, rest, keys, progress)}
+    return list(({c.table.name: c for c in found} | anew).values()) + without
 
 
 @dataclass(frozen=True)
@@ -206,7 +214,7 @@ def _certify(
     first = {p: at for (topic, p), at in given.before.items() if topic == table.topic}
     within = given.keys.lake(table) if given.keys else "true"
     if lake_side.snapshotted(connection, project, table, first, until):
-        return replace(certificate, note="the connector snapshotted the table during the audit: audit it again")
+        return replace(certificate, note=_SNAPSHOTTED)
     folded = lake_side.fold(connection, project, table, columns, until, unseen, within)
     landed = compare(given.side.result(), Side(folded.buckets(), folded.rows, folded.rejected))
     landed = rejects.explained(project, table, landed, folded)

@@ -16,7 +16,7 @@ from headrace.batch.explain import lost, quiet, said
 from headrace.batch.session import suit
 from headrace.batch.tidy import tidy
 from headrace.errors import HeadraceError
-from headrace.lake import landing, paths
+from headrace.lake import landing, observed, paths
 from headrace.lake.arrivals import Arrivals, Floor, Offsets, look
 from headrace.lake.commits import metadata, stored
 from headrace.project import Contract, Project, Table
@@ -77,7 +77,9 @@ def refresh(project: Project, table: Table, session: Callable[[], SparkSession],
     Guarantee: that version is the fold of exactly the landed rows below its positions, in order of (epoch, source
     position, partition, offset), however they arrived, however often this ran or was killed. Serialised per table by a
     lock in PostgreSQL. `session` makes a session, only when there is something to fold; `rebuild` folds from the start.
+    Columns that the source gained are columns of it where the contract says so: `table` of the result has them.
     """
+    table = observed.effective(project, table)
     found = _unchanged(project, table)
     if found and not rebuild:
         return found
@@ -136,7 +138,7 @@ def _fold(project: Project, table: Table, session: Callable[[], SparkSession], r
         return Current(table, path, commit.version, landed, tuple(old.floors))
     spark = session()
     suit(spark, sum(landed.values()))
-    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata(new.to_json()))
+    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata(new.to_json(), "fold of landed changes"))
     try:
         floor = max(new.floors, key=lambda f: f.order, default=None)
         if commit is None:

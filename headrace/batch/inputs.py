@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headrace.batch import shape
@@ -11,10 +11,10 @@ from headrace.batch.current import Current, refresh
 from headrace.batch.history import history
 from headrace.batch.session import session
 from headrace.errors import HeadraceError
-from headrace.lake import paths
+from headrace.lake import observed, paths
 from headrace.lake.arrivals import Floor
 from headrace.lake.commits import state_at, stored
-from headrace.project import Contract, Input, Job, Project
+from headrace.project import Contract, Input, Job, Project, Table
 from headrace.serve.database import connect
 from headrace.serve.ops import Positions, from_json, published
 
@@ -71,7 +71,8 @@ def prepared_at(project: Project, job: Job, positions: Positions, versions: dict
             if state is None:
                 raise HeadraceError(f"the log no longer holds version {version} of {table!r}")
             floors = tuple(Floor.from_json(f) for f in state.get("floors", []))
-            current = Current(project.table(table), path, int(version), positions.get(table, {}), floors)
+            then = _as_of(project, table, path, int(version))
+            current = Current(then, path, int(version), positions.get(table, {}), floors)
             views[one.name] = _of_table(project, current, "" if one.name == table else one.variant)
         else:
             views[one.name] = f"SELECT * FROM {shape.table(path, int(version))}"
@@ -92,6 +93,16 @@ def latest(contract: Contract, path: str, version: int) -> str:
 def _table(project: Project, one: Input) -> str:
     """The table that an input is a form of; '' when it is a view. A table's own name may end in _changes, too."""
     return one.name if one.name in project.tables else one.table if one.table in project.tables else ""
+
+
+def _as_of(project: Project, name: str, path: str, version: int) -> Table:
+    """The table with the columns that its current table had at that version."""
+    from deltalake import DeltaTable
+
+    table = observed.effective(project, project.table(name))
+    there = {field.name for field in DeltaTable(path, version=version).schema().fields}
+    columns = tuple(c for c in table.contract.columns if c.name in there)
+    return replace(table, contract=replace(table.contract, columns=columns))
 
 
 def _of_table(project: Project, current: Current, variant: str) -> str:
@@ -138,6 +149,17 @@ def _of_view(project: Project, job: Job, name: str) -> tuple[str, str, Positions
         )
     with connect(project) as connection:
         known = published(connection, name)
+    if name in project.contracts and not (known and commit.state.get("run_id") == str(known.run_id)):
+        # The newest rows were refused by the view's checks, or are not checked yet: the published ones count.
+        if known is None or known.lake_version < 0:
+            place = next((i.place for i in job.inputs if i.name == name), None)
+            raise HeadraceError(
+                f"the view {name!r} was never published, and {job.name} reads it",
+                place=place,
+                hint=f"headrace quality {name}   shows its checks",
+            )
+        version = known.lake_version
+        return f"SELECT * FROM {shape.table(path, version)}", f"{path}@{version}", known.positions
     # A run that found nothing changed moves the published positions without a new version in the lake.
     same = known is not None and known.lake_version == commit.version
     covered = known.positions if known and same else from_json(commit.state.get("positions"))

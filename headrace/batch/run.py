@@ -18,7 +18,10 @@ from headrace.errors import HeadraceError
 from headrace.lake import paths
 from headrace.lake.commits import metadata, stored
 from headrace.project import Job, Project
-from headrace.serve import ops, schema
+from headrace.project.personal import personal
+from headrace.project.personal import version as personal_version
+from headrace.quality import gate
+from headrace.serve import masks, ops, schema
 from headrace.serve.columns import columns
 from headrace.serve.database import connect, locked, still_held
 from headrace.serve.ops import Positions
@@ -52,9 +55,10 @@ def run(project: Project, job: Job, full: bool = False) -> Run:
     """Runs a batch job now; returns when readers see the result.
 
     Guarantees: the published view is the job's result over exactly the landed rows below the recorded positions.
-    Readers see the old result or the new one. On an error the old result stays, ops.runs says why, and HeadraceError is
-    raised at the job's line. Idempotent, serialised per view; a run without changed inputs costs no Spark job. `full`
-    folds the current tables of the inputs from landing again and computes in any case.
+    Readers see the old result or the new one. On an error, or when a blocking check of an input or of the view itself
+    fails, the old result stays, ops.runs says why, and HeadraceError is raised at the line. Idempotent, serialised per
+    view; a run without changed inputs costs no Spark job. `full` folds the current tables of the inputs from landing
+    again and computes in any case.
     """
     began = time.monotonic()
     schema.ensure(project)
@@ -63,13 +67,13 @@ def run(project: Project, job: Job, full: bool = False) -> Run:
         try:
             return _run(project, job, full, lock, run_id, began)
         except Superseded as error:
-            _failed(project, run_id, error, "superseded")
+            _failed(project, job, run_id, error, "superseded")
             raise
         except HeadraceError as error:
-            _failed(project, run_id, error)
+            _failed(project, job, run_id, error)
             raise
         except BaseException as error:
-            _failed(project, run_id, error)
+            _failed(project, job, run_id, error)
             raise
 
 
@@ -86,8 +90,8 @@ def positions(project: Project, view: str) -> Positions | None:
 
 
 def code_version(project: Project, job: Job) -> str:
-    """Changes when the job's file changes, or a contract of a table that it names."""
-    parts = [job.text]
+    """Changes with the job's file, with a contract of a table that it names, and with which columns are personal."""
+    parts = [job.text, *filter(None, [personal_version(project, job)])]
     for table in sorted({i.table for i in job.inputs if i.table in project.tables}):
         contract = project.tables[table].contract
         parts += [table, contract.version, *(f"{c.name} {c.spark}" for c in contract.columns)]
@@ -103,12 +107,21 @@ def _run(project: Project, job: Job, full: bool, lock: psycopg.Connection, run_i
             "UPDATE ops.views SET positions = %s, published_at = now() WHERE view = %s AND run_id = %s",
             (ops.to_json(ready.positions), job.name, base.run_id),
         )
-        ops.finish(lock, run_id, "unchanged", rows=base.rows, positions=ready.positions)
+        ops.finish(lock, run_id, "unchanged", "", base.rows, ready.positions, ready.versions, base.lake_version)
         return Run(run_id, job.name, "unchanged", base.rows, time.monotonic() - began, ready.positions)
+    gate.inputs(project, job, ready.versions)
     lake_version = _write(project, job, ready, run_id, lock)
+    gate.result(project, job, paths.batch(project, job.name), lake_version)
     reader, schema_ = _read(project, job.name, lake_version)
     publication = Publication(
-        run_id, ready.positions, version, base.run_id if base else None, ready.versions, lake_version, _comment(job)
+        run_id,
+        ready.positions,
+        version,
+        base.run_id if base else None,
+        ready.versions,
+        lake_version,
+        _comment(job),
+        personal(project, job).among(schema_.names),
     )
     rows = publish(project, job.name, columns(schema_), reader, publication)
     return Run(run_id, job.name, "succeeded", rows, time.monotonic() - began, ready.positions)
@@ -132,7 +145,12 @@ def _unchanged(
 def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: psycopg.Connection) -> int:
     """Writes the result to the lake; the commit carries the run and its positions. Returns the table's version."""
     path = paths.batch(project, job.name)
-    state = {"run_id": str(run_id), "positions": ready.positions, "code_version": code_version(project, job)}
+    state = {
+        "run_id": str(run_id),
+        "positions": ready.positions,
+        "code_version": code_version(project, job),
+        "inputs": ready.versions,
+    }
     spark = session(project)
     suit(spark, sum(offset for parts in ready.positions.values() for offset in parts.values()))
     try:
@@ -142,7 +160,7 @@ def _write(project: Project, job: Job, ready: Ready, run_id: uuid.UUID, lock: ps
             raise HeadraceError("the serving database was restarted during the run", hint=f"headrace run {job.name}")
         try:
             writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-            writer.option("userMetadata", metadata(state)).save(path)
+            writer.option("userMetadata", metadata(state, f"run of {job.name}")).save(path)
         except Exception as error:
             raise explain(job, error) from None
         commit = stored(path)
@@ -161,7 +179,7 @@ def _read(project: Project, view: str, version: int):
     return dataset.scanner().to_reader(), dataset.schema
 
 
-def _failed(project: Project, run_id: uuid.UUID, error: BaseException, state: str = "failed") -> None:
+def _failed(project: Project, job: Job, run_id: uuid.UUID, error: BaseException, state: str = "failed") -> None:
     """Records the failure on a connection of its own: the lock's may be what failed."""
     text = (
         "\n".join(p.render(project.root) for p in error.problems)
@@ -170,7 +188,7 @@ def _failed(project: Project, run_id: uuid.UUID, error: BaseException, state: st
     )
     try:
         with connect(project) as connection:
-            ops.finish(connection, run_id, state, error=text)
+            ops.finish(connection, run_id, state, error=masks.for_readers(connection, project, job.name, text))
     except Exception:
         pass
 

@@ -20,8 +20,25 @@ from headrace.cli.context import Format, fail, state
 from headrace.errors import HeadraceError
 
 VERBS = (
-    *("check", "init", "up", "down", "status", "logs", "run", "wait", "query", "dsn", "source", "audit", "dlq"),
-    *("pause", "resume", "resync", "work"),
+    "check",
+    "init",
+    "up",
+    "down",
+    "status",
+    "logs",
+    "run",
+    "wait",
+    "query",
+    "history",
+    "dsn",
+    "pause",
+    "resume",
+    "resync",
+    "source",
+    "audit",
+    "quality",
+    "dlq",
+    "work",
 )
 _PROJECT_HELP = "The project, if not the current folder."
 

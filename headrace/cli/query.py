@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli.context import Format, project, show
+from headrace.errors import HeadraceError
 
 
 def command(
@@ -16,13 +17,23 @@ def command(
     lake: Annotated[
         bool, typer.Option("--lake", help="Ask the lake (DuckDB) instead of the serving database.")
     ] = False,
+    as_of: Annotated[
+        str, typer.Option("--as-of", metavar="TIME|VERSION", help="With --lake: as it was then (UTC), or at a version.")
+    ] = "",
 ) -> None:
-    """Ask the serving database (schemas live, batch, alerts, ops) or, with --lake, the lake."""
+    """Ask the serving database (schemas live, batch, alerts, ops) or, with --lake, the lake.
+
+    The serving database is asked as the role `reader`, which sees columns with personal values masked. The lake's files
+    are read as whoever runs this: who may read them sees all values.
+    """
+    if as_of and not lake:
+        message = "--as-of asks the lake: the serving database holds the newest run only"
+        raise HeadraceError(message, hint='headrace query --lake --as-of 2026-01-31T12:00 "SELECT …"')
     text = sys.stdin.read() if sql == "-" else sql
     if lake:
         from headrace.lake.reading import query
 
-        columns, rows = query(project(), text)
+        columns, rows = query(project(), text, as_of)
     else:
         from headrace.serve import reading
 

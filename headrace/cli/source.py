@@ -1,4 +1,4 @@
-"""Pull a source, check its health, or compact its landing tables."""
+"""Pull a source, check its health, see how its columns changed, or compact its landing tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALL = "All sources when left out."
 
 @app.command()
 def pull(name: Name, format: Listing = Format.table) -> None:
-    """Bring what a source of files or a jdbc source has and the last pull had not; nothing comes twice."""
+    """Bring what a source of files, a jdbc or a rest source has and the last pull had not; nothing comes twice."""
     from headrace.ingest.pull import pull as pull_source
 
     opened = project()
@@ -73,8 +73,22 @@ def _brief(row: dict[str, object]) -> dict[str, object]:
     held, seconds = row["log_bytes"], row["log_seconds"]
     log = LogLag("", held, seconds).text.removeprefix("log ")  # type: ignore[arg-type]
     kept = {name: value for name, value in row.items() if not name.startswith("log_")}
-    return {**{n: kept[n] for n in ("source", "table", "state", "last_landed")}, "log": log, "note": kept["note"],
-            "wrong": kept["wrong"]}  # fmt: skip
+    first = {name: kept[name] for name in ("source", "table", "state", "last_landed", "drifted")}
+    return {**first, "log": log, "note": kept["note"], "wrong": kept["wrong"]}
+
+
+@app.command()
+def schema(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=_ALL)] = None, format: Listing = Format.table
+) -> None:
+    """How the columns of sources differ from their contracts, since when, and the contract's lines that mend it."""
+    from headrace.ingest import drift
+
+    opened = project()
+    rows, problems = drift.look(opened, (opened.source(name),) if name else opened.sources)
+    show(rows, format, ("source", "table", "column", "change", "since", "effect", "contract"))
+    if problems:
+        raise HeadraceError(*problems)
 
 
 @app.command()

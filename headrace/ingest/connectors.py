@@ -14,7 +14,9 @@ from headrace.errors import HeadraceError
 from headrace.ingest import controls, database, debezium, epochs
 from headrace.ingest.controls import Records
 from headrace.ingest.paused import Pauses
+from headrace.lake import observed
 from headrace.project import Project, Source
+from headrace.project.observed import unfilled
 
 State = dict[str, Any]
 _PATIENCE = 60.0  # seconds one call to Connect may take: it validates a configuration against the database
@@ -27,9 +29,10 @@ def ensure(project: Project) -> list[State]:
     `refused` with what went wrong in this call.
 
     Idempotent. A source that can't be reached, or whose configuration is refused, does not hold up the others. A
-    failed task is started again. When tables were added, the source is snapshotted anew under a new epoch. The
-    connector of a paused source is stopped; changes of its file wait until it is resumed. Raises HeadraceError when
-    Connect or the bus does not answer. Never removes a connector.
+    failed task is started again. When tables were added, or columns that have values in rows which never changed
+    since, the source is snapshotted anew under a new epoch, as when somebody asked for one. The connector of a paused
+    source is stopped; changes of its file and columns wait until it is resumed. Raises HeadraceError when Connect or
+    the bus does not answer. Never removes a connector.
     """
     sources = [s for s in project.sources if s.mode == "cdc"]
     if not sources:
@@ -86,6 +89,17 @@ def astray(found: list[State], decided: Records) -> list[str]:
     return wrong
 
 
+def outdated(project: Project, found: list[State], decided: Records) -> dict[str, tuple[str, ...]]:
+    """Source → its tables' columns, as table.column, whose values in older rows only a new snapshot brings
+    (CORRECTNESS 3), where none is asked for yet; `ensure` asks for it. A paused source gets it when it is resumed."""
+    pauses, columns = Pauses.of(decided), {}
+    for state in found:
+        source = project.source(state["source"])
+        if state["state"] != "MISSING" and not pauses.source(source.name):
+            columns[source.name] = _untold(project, source, max(state["epoch"], epochs.wanted(decided, source)))
+    return {name: told for name, told in columns.items() if told}
+
+
 def hold(project: Project, source: Source) -> None:
     """Stops a source's connector and returns when it has left the database; what it has read stays on the bus.
 
@@ -119,7 +133,7 @@ def _ensure(project: Project, source: Source, client: httpx.Client, decided: Rec
     warnings = database.prepare(project, source)
     epoch, asked = int(known[debezium.EPOCH]) if known else 0, epochs.begun(decided, source)
     wanted = debezium.config(project, source, epoch)
-    if known is None or asked > epoch or _tables(wanted) - _tables(known):
+    if known is None or asked > epoch or _tables(wanted) - _tables(known) or _untold(project, source, epoch):
         epoch = asked if asked > epoch else epochs.begin(project, source, max(epoch, epochs.wanted(decided, source)))
         wanted = debezium.config(project, source, epoch)
         with suppress(HeadraceError):  # where it can't be written, a warning was given
@@ -135,6 +149,15 @@ def _ensure(project: Project, source: Source, client: httpx.Client, decided: Rec
             params = {"includeTasks": "true", "onlyFailed": "true"}
             _call(client, "POST", f"/connectors/{source.name}/restart", params=params)
     return warnings
+
+
+def _untold(project: Project, source: Source, epoch: int) -> tuple[str, ...]:
+    """Columns that came with values in rows which were there before, since the snapshot of this epoch."""
+    return tuple(
+        f"{table.name}.{column}"
+        for table in source.tables
+        for column in unfilled(table.contract, observed.find(project, table.name), epoch)
+    )
 
 
 def _stop(client: httpx.Client, source: Source) -> None:

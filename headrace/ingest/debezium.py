@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from zlib import crc32
 
 from headrace.errors import HeadraceError
-from headrace.ingest import headers, topics
+from headrace.ingest import ddl, headers, topics
 from headrace.project import Project, Source
 from headrace.project.addresses import HOST
 
@@ -72,7 +72,7 @@ def config(project: Project, source: Source, epoch: int) -> dict[str, str]:
         "notification.sink.topic.name": topics.notification_topic(source),
         EPOCH: str(epoch),
     }
-    own = _postgresql(project, source) if source.kind == "postgresql" else _mariadb(project, source)
+    own = _postgresql(project, source) if source.kind == "postgresql" else _mariadb(project, source, tables)
     return {**_COMMON, **common, **own}
 
 
@@ -98,7 +98,7 @@ def _postgresql(project: Project, source: Source) -> dict[str, str]:
     }
 
 
-def _mariadb(project: Project, source: Source) -> dict[str, str]:
+def _mariadb(project: Project, source: Source, tables: list[str]) -> dict[str, str]:
     return {
         "database.include.list": re.escape(topics.database(source)),
         "database.server.id": str(10_000 + crc32(f"{project.settings.name}/{source.name}".encode()) % 1_000_000_000),
@@ -107,6 +107,7 @@ def _mariadb(project: Project, source: Source) -> dict[str, str]:
         "schema.history.internal.kafka.bootstrap.servers": project.addresses.bus,
         "schema.history.internal.kafka.topic": f"headrace.schema-history.{source.name}",
         "schema.history.internal.store.only.captured.tables.ddl": "true",
+        ddl.OPTION: ddl.ignored(tables),
         "connect.keep.alive.interval.ms": "5000",
     }
 

@@ -3,6 +3,9 @@
 Judged per image (CORRECTNESS 7): a change whose `after` breaks the contract is quarantined, and still landed with
 `after` null where its key is known, because its key has no valid row from then on; a `before` that breaks it lands as
 null. A replayed message (headrace.ingest.again) keeps its first place in the order of its key's changes.
+
+Debezium sends the newest row again when Connect is killed between rows of one log record of PostgreSQL (a COPY writes
+many rows in one). No two changes of a key have one LSN and one op, so such a row is known, and landed once.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ from typing import Any
 import orjson
 
 from headrace.ingest.columns import Landed, Rejected
+from headrace.ingest.evolve import Watch, allowed
 from headrace.ingest.headers import Headers, parse
-from headrace.ingest.positions import positioner, transactioner
+from headrace.ingest.images import complete, incomplete
+from headrace.ingest.positions import INCREMENTAL, positioner, transactioner
 from headrace.project import Contract, Table
+from headrace.project.contract import FREEZE
 from headrace.sql.validity import Invalid, compile_check
 
 MAX_VALUE = 1 << 20  # bytes; larger values go to quarantine: a row this large breaks every reader behind the lake
@@ -24,6 +30,7 @@ LOG_APPEND_TIME = 2  # confluent_kafka.TIMESTAMP_LOG_APPEND_TIME
 _CHANGES = frozenset("crudt")
 _DATA = frozenset("crud")
 
+Change = tuple[str, str, str]  # position, op, key
 Message = Any  # confluent_kafka.Message: value(), key(), headers(), timestamp(), partition(), offset()
 
 
@@ -40,18 +47,30 @@ class Reject(Exception):
 
 
 class Decoder:
-    """Decodes the messages of one table's topic; compiled from its contract, so made anew when the contract changes."""
+    """Decodes the messages of one table's topic; compiled from its contract, so made anew when the contract changes.
 
-    def __init__(self, table: Table, kind: str, mode: str) -> None:
+    What the rows show of a change of their columns is in `watch`, to be recorded before the rows are landed.
+    """
+
+    def __init__(self, table: Table, kind: str, mode: str, watch: Watch | None = None) -> None:
         contract = table.contract
-        self.table, self.events = table, mode == "events"
-        self._check = compile_check(contract.columns, contract.event_time)
+        self.table, self.events, self._captured = table, mode == "events", mode == "cdc"
+        self.watch = watch or Watch(table, mode)
+        self._frozen = contract.schema_change == FREEZE
+        self._shape: tuple[str, ...] = ()
+        self.compile()
         self._keys = contract.key
         self._key_check = compile_check([c for c in contract.columns if c.key])
         self._event_id = contract.event_id
         self._event_time = bool(contract.event_time)
         self._position = positioner(kind)
         self._transaction = transactioner(kind)
+        self.repeats = self._captured and kind == "postgresql"
+        self.newest: dict[int, Change | None] = {}  # partition → its newest change, where there are repeats
+
+    def compile(self) -> None:
+        """Takes up the contract as it is together with what was observed."""
+        self._check = compile_check(self.watch.checked, self.table.contract.event_time)
 
     def decode(self, messages: Iterable[Message], landed: Landed, rejected: Rejected, *, strict: bool = True) -> None:
         """Appends each message to `landed`, to `rejected`, or (an invalid image of a known key) to both.
@@ -84,11 +103,13 @@ class Decoder:
                 rejected.add(message, headers, appended, error.reason, error.column)
 
     def _event(self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed) -> None:
-        row = _object(value, headers)
+        row = _object(value)
         try:
-            moment = self._check(row)
+            moment = self._valid(row)
         except Invalid as error:
             raise Reject(error.reason, error.column) from None
+        if tuple(row) != self._shape:
+            self._see(row, "c", headers, "", message, appended)
         offset, partition = message.offset(), message.partition()
         event_id = row.get(self._event_id) if self._event_id else None
         # A replayed event stands where it was sent first: newer events of its key stay newer.
@@ -101,7 +122,9 @@ class Decoder:
     def _change(
         self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed, rejected: Rejected
     ) -> None:
-        change = _object(value, headers)
+        if headers.error:  # the pull could not read it, even if it happens to be JSON
+            raise Reject(headers.error)
+        change = _object(value)
         op = change.get("op")
         if op not in _CHANGES:
             raise Reject(f"not a change: op is {op!r}, expected one of c, r, u, d, t", "op")
@@ -114,7 +137,7 @@ class Decoder:
             raise Reject("the change has no source position", "source") from None
         partition, offset = message.partition(), message.offset()
         moment, key, before, after = None, None, None, None
-        event_id = None
+        event_id, snapshot = None, source.get("snapshot")
         if op in _DATA:
             before, after = change.get("before"), change.get("after")
             image = before if op == "d" else after
@@ -122,6 +145,10 @@ class Decoder:
                 image = self._without_image(op, message)
                 before = after = None
             key = self._known_key(image)
+            if self.repeats and op != "r" and headers.first is None:
+                if self.newest.get(partition) == (position, op, key):
+                    return
+                self.newest[partition] = position, op, key
             if headers.landed and op != "d":
                 # A replayed change whose original was landed, its before-image with it: only the after-image is new.
                 # Landed a second time, `before` would be taken off every sum of signed changes twice.
@@ -131,8 +158,16 @@ class Decoder:
             if op == "d":
                 after = None
             elif after is not None:
+                if self._captured and tuple(after) != self._shape:  # also of a broken row: it has its table's columns
+                    # A chunk that was read earlier may lack what this one has: it tells as little as any change.
+                    told = "u" if snapshot == INCREMENTAL else op
+                    self._see(after, told, headers, position, message, appended)
                 try:
-                    moment = self._check(after)
+                    if incomplete(value):
+                        complete(after, change.get("before"), self.watch.contract.names)
+                    moment = self._valid(after)
+                    if not self._captured and tuple(after) != self._shape:
+                        self._see(after, op, headers, position, message, appended)
                     after = orjson.dumps(after).decode()
                 except Invalid as error:
                     after = None
@@ -141,7 +176,6 @@ class Decoder:
                 event_id = str(image[self._event_id])
         committed = source.get("ts_ms")
         fallback = committed if type(committed) is int else appended
-        snapshot = source.get("snapshot")
         landed.add(
             op, key, before, after, moment, fallback, position, headers, snapshot if type(snapshot) is str else "false",
             partition, offset, appended, event_id, self._transaction(source),
@@ -151,10 +185,30 @@ class Decoder:
         if type(image) is not dict:
             return None, None
         try:
-            moment = self._check(image)
+            moment = self._valid(image)
         except Invalid:
             return None, None
         return orjson.dumps(image).decode(), moment
+
+    def _see(
+        self, image: dict[str, Any], op: str, headers: Headers, position: str, message: Message, appended: int
+    ) -> None:
+        self._shape = tuple(image)
+        at = f"{message.topic()}/{message.partition()}/{message.offset()}"
+        if self.watch.see(image, op, (headers.epoch, position), (at, appended)):
+            self.compile()
+
+    def _valid(self, image: dict[str, Any]) -> datetime | None:
+        """The image's event time. Raises Invalid when it breaks its contract, also as that has evolved."""
+        if self._frozen:
+            allowed(self.table.contract, image)
+        while True:
+            try:
+                return self._check(image)
+            except Invalid as error:  # each turn widens a column, and a column can't be widened for ever
+                if not self.watch.widen(error.column, image.get(error.column)):
+                    raise
+                self.compile()
 
     def _known_key(self, image: dict[str, Any]) -> str:
         try:
@@ -184,12 +238,11 @@ def reject_all(messages: Iterable[Message], rejected: Rejected, reason: str) -> 
             rejected.add(message, headers, message.timestamp()[1], reason, None)
 
 
-def _object(value: bytes, headers: Headers | None = None) -> dict[str, Any]:
+def _object(value: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        said = headers.error if headers and headers.error else f"not JSON: {error}"
-        raise Reject(said) from None
+        raise Reject(f"not JSON: {error}") from None
     if type(found) is not dict:
         raise Reject(f"not a JSON object but {type(found).__name__}")
     return found

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any
 
-import orjson
-
+from headrace.ingest.json_files import read_json
+from headrace.ingest.parquet_files import read_parquet
 from headrace.ingest.pulled import Line
 from headrace.project import Column, Contract
+from headrace.sql.validity import LARGEST, SMALLEST
+
+csv.field_size_limit(1 << 30)  # a quote that is never closed makes one long field: a bad line, not the end of the pull
 
 Reader = Callable[[bytes, Contract, str], Iterator[Line]]
 _BOOLEANS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
@@ -23,12 +25,15 @@ def read_csv(content: bytes, contract: Contract, file: str) -> Iterator[Line]:
 
     A line with too many or too few fields is handed on as its bytes.
     """
-    lines = content.decode("utf-8-sig", "surrogateescape").splitlines(keepends=True)
+    # Not str.splitlines: that also splits at characters that may stand in a field, such as U+2028.
+    lines = io.StringIO(content.decode("utf-8-sig", "surrogateescape"), newline="").readlines()
     head = next(csv.reader(lines[:1]), [])
     names = [name.strip() for name in head]
     missing = [c.name for c in contract.columns if c.required and c.name not in names]
     if not names or missing:
         raise ValueError(f"the first line must name the columns; it lacks {', '.join(missing) or 'all of them'}")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"the first line names the column {', '.join(twice)} twice")
     return _csv_lines(lines, names, contract, file)
 
 
@@ -52,58 +57,6 @@ def _csv_lines(lines: list[str], names: list[str], contract: Contract, file: str
             yield Line(number, row, file=file)
 
 
-def read_json(content: bytes, contract: Contract, file: str) -> Iterator[Line]:
-    """Objects of a JSON file: an array of them, or one per line. Raises ValueError when an array does not parse."""
-    if content.lstrip()[:1] == b"[":
-        return (
-            Line(n, row if isinstance(row, dict) else orjson.dumps(row), "not an object", file)
-            for n, row in enumerate(orjson.loads(content), 1)
-        )
-    return _json_lines(content, file)
-
-
-def _json_lines(content: bytes, file: str) -> Iterator[Line]:
-    for number, raw in enumerate(content.splitlines(), 1):
-        if not raw.strip():
-            continue
-        try:
-            row = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            yield Line(number, raw, f"line {number} of {file} is not JSON: {error}", file)
-            continue
-        yield Line(number, row if isinstance(row, dict) else raw, f"line {number} of {file} is not an object", file)
-
-
-def read_parquet(content: bytes, contract: Contract, file: str) -> Iterator[Line]:
-    """Rows of a Parquet file. Raises ValueError when it isn't one."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        opened = pq.ParquetFile(io.BytesIO(content))
-    except pa.ArrowInvalid as error:
-        raise ValueError(str(error)) from error
-    rows = (row for batch in opened.iter_batches(8192) for row in batch.to_pylist())
-    return (Line(number, plain(row), file=file) for number, row in enumerate(rows, 1))
-
-
-def plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its values as the bus carries them: decimals and moments as strings, moments in UTC."""
-    return {name: _plain(value) for name, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, str | int | float | bool | dict | list | None) else str(value)
-
-
 def _typed(text: str, column: Column | None) -> Any:
     """A field of a CSV line as the contract's type; the text itself where it doesn't fit, so that landing says so."""
     if text == "":
@@ -111,18 +64,24 @@ def _typed(text: str, column: Column | None) -> Any:
     if column is None or column.is_decimal:
         return text.strip() if column else text
     kind = column.logical
-    try:
-        if kind == "integer":
-            return int(text)
-        if kind == "number":
-            return float(text)
-    except ValueError:
-        return text
+    if kind in {"integer", "number"}:
+        return _number(text, kind)
     if kind == "boolean":
         return _BOOLEANS.get(text.strip().lower(), text)
     if kind in {"object", "array"}:
         return text
     return text.strip() if kind in {"date", "timestamp"} else text
+
+
+def _number(text: str, kind: str) -> int | float | str:
+    if "_" in text:  # a digit separator of Python's, of no one else's
+        return text
+    try:
+        number = int(text) if kind == "integer" else float(text)
+    except ValueError:
+        return text
+    # JSON can't say nan or infinity, and what 64 bits don't hold no column takes.
+    return number if (SMALLEST <= number <= LARGEST if kind == "integer" else math.isfinite(number)) else text
 
 
 READERS: dict[str, Reader] = {"csv": read_csv, "json": read_json, "parquet": read_parquet}

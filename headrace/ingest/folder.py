@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.ingest.files import READERS
+from headrace.ingest.json_files import is_array
 from headrace.ingest.pulled import Line, Report, State
 from headrace.project import Table
 
@@ -20,16 +22,27 @@ def steps(folder: Path, table: Table, state: State, report: Report) -> Iterator[
 
     A file is known by name and content, so touching it changes nothing; a changed file is pulled whole.
     """
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+        if there:
+            next(os.scandir(folder), None)  # glob finds nothing, without a word, in a folder that it may not read
+    except OSError as error:
+        report.skipped.append(f"{folder}: {_said(error)}")
+        return
+    if not there:
         report.skipped.append(f"{folder} is not a folder")
         return
     for path in sorted(
         p for p in folder.glob(table.origin) if not p.name.startswith(".") and not p.name.endswith(_SUFFIXES)
     ):
-        name = path.relative_to(folder).as_posix()
+        # A name that is not UTF-8 is written so that the bus and its reader can have it.
+        name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
         try:
-            content = _settled(path)
-        except (OSError, _Unsettled) as error:
+            content = _settled(path, table.format)
+        except OSError as error:
+            report.skipped.append(f"{path}: {_said(error)}")
+            continue
+        except _Unsettled as error:
             report.skipped.append(f"{path}: {error}")
             continue
         digest = hashlib.sha256(content).hexdigest()[:32]
@@ -48,7 +61,12 @@ class _Unsettled(Exception):
     """The file is being written."""
 
 
-def _settled(path: Path) -> bytes:
+def _said(error: OSError) -> str:
+    hint = ", let the user that Headrace runs as read it" if isinstance(error, PermissionError) else ""
+    return f"{(error.strerror or str(error)).lower()}{hint}"
+
+
+def _settled(path: Path, format: str) -> bytes:
     """The content of a file that nobody is writing to, as far as can be seen."""
     if not path.is_file():
         raise _Unsettled("not a file")
@@ -57,8 +75,13 @@ def _settled(path: Path) -> bytes:
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(content) != after.st_size:
         raise _Unsettled("it is being written")
-    text = path.suffix in (".csv", ".json", ".jsonl", ".ndjson")
-    young = time.time() - after.st_mtime < _FRESH
-    if young and (not content or (text and not content.rstrip(b" \t").endswith((b"\n", b"]")))):
-        raise _Unsettled(f"its last line has no end and it was written to less than {_FRESH:.0f} s ago")
+    if time.time() - after.st_mtime < _FRESH and not _ended(content, format):
+        raise _Unsettled(f"its end is missing and it was written to less than {_FRESH:.0f} s ago")
     return content
+
+
+def _ended(content: bytes, format: str) -> bool:
+    """Whether it looks complete. A Parquet file needs no look: without its footer its reader refuses it."""
+    if format == "json" and is_array(content):
+        return content.rstrip().endswith(b"]")
+    return format == "parquet" or content.rstrip(b" \t").endswith((b"\n", b"\r"))

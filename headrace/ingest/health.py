@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, connectors, controls, database, epochs, lag, limits, topics
+from headrace.ingest import bus, connectors, controls, database, drift, epochs, lag, limits, topics
 from headrace.ingest.paused import Pauses
-from headrace.lake import landing
+from headrace.lake import landing, observed
 from headrace.project import Project, Source
 
 _TIMED = "LogAppendTime"
 
 
 def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
-    """One row per table: source, table, state, last_landed, log_bytes and log_seconds of the source (see
-    headrace.ingest.lag), a note, and what is wrong with it ('' when nothing is).
+    """One row per table: source, table, state, last_landed, how many of its columns are not as its contract says,
+    log_bytes and log_seconds of the source (see headrace.ingest.lag), a note, and what is wrong with it ('' when
+    nothing is).
 
     Changes nothing. Parts that are away are named in the rows; nothing is raised.
     """
@@ -42,13 +43,14 @@ def check(project: Project, sources: tuple[Source, ...]) -> list[dict[str, Any]]
                 *([bus_error] if bus_error else _topic(project, table.name, table.topic, settings, ids)),
             ]
             pause = pauses.table(table)
-            moment = landing.last_landed(project, table.name)
+            moment, seen = landing.last_landed(project, table.name), observed.find(project, table.name)
             found.append(
                 {
                     "source": source.name,
                     "table": table.name,
                     "state": connectors.PAUSED if pause else state or ("FAILED" if problems else "OK"),
                     "last_landed": moment.isoformat(timespec="seconds") if moment else None,
+                    "drifted": len(list(drift.differences(table.contract, seen, captured=source.mode == "cdc"))),
                     "log_bytes": log.held,
                     "log_seconds": log.seconds,
                     "note": "; ".join(
@@ -85,6 +87,10 @@ def _connection(project: Project, source: Source) -> list[str]:
             from headrace.ingest import query
 
             query.probe(project.addresses.source(source), source)
+        elif source.kind == "rest":
+            from headrace.ingest import rest
+
+            rest.probe(project.addresses, source)
         elif source.kind == "files" and not (project.root / source.path).is_dir():
             return [f"{source.place}: {source.path} is not a folder"]
     except HeadraceError as error:

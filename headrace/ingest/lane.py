@@ -7,8 +7,11 @@ from typing import Any
 
 from headrace.ingest.columns import Landed, Rejected
 from headrace.ingest.decode import Decoder, Message, reject_all
-from headrace.lake import landing, paths
+from headrace.ingest.evolve import Watch
+from headrace.ingest.source_columns import Asked
+from headrace.lake import landing, observed, paths
 from headrace.project import Project, Table
+from headrace.project.observed import keep
 
 
 class Lane:
@@ -26,10 +29,11 @@ class Lane:
         self._next: dict[int, int] = {}
         self._landing: Any = None
         self._quarantine: Any = None
-        self._decoder = None
+        self._decoder: Decoder | None = None
         if table:
             source = project.source(table.source)
-            self._decoder = Decoder(table, source.kind, source.mode)
+            asked = Asked(project, source, table) if source.mode == "cdc" else None
+            self._decoder = Decoder(table, source.kind, source.mode, Watch(table, source.mode, types=asked))
         self.discard()
 
     def open(self, topic_id: str, partitions: int) -> None:
@@ -39,6 +43,7 @@ class Lane:
         if self.table:
             self._landing = landing.open_landing(self.project, self.table.name, topic_id, partitions)
             self._quarantine = self._quarantine and landing.open_quarantine(self.project, self.table.name)
+            self._observed()
         else:
             self._quarantine = landing.open_quarantine(self.project, paths.UNKNOWN)
         self.stopped = ""
@@ -47,6 +52,8 @@ class Lane:
         """The next offset to read, from the lake; what is read from there on may be taken."""
         if self.table:
             self._next[partition] = landing.stored(self._landing, self.topic_id, partition)
+            if self._decoder and self._decoder.repeats:
+                self._decoder.newest[partition] = landing.newest(self._landing, self.topic_id, partition)
         else:
             self._next[partition] = landing.rejected(self._quarantine, self.topic_id, partition)
         return self._next[partition]
@@ -79,6 +86,8 @@ class Lane:
         now = datetime.now(UTC)
         version = self.table.contract.version if self.table else ""
         bad = 0
+        if self._decoder and self._decoder.watch.changed:
+            self._observed()
         if self.rejected or not self.table:
             bad = self._reject(version, now)
         if self.table:
@@ -89,6 +98,20 @@ class Lane:
         self._next |= self._read
         self.discard()
         return landed, bad
+
+    def _observed(self) -> None:
+        """Puts what the decoder saw of the rows' columns on record, and takes from there what other workers saw."""
+        decoder = self._decoder
+        if decoder is None:
+            return
+        if decoder.watch.changed:
+            known = observed.record(self._landing, decoder.watch.observed)
+            decoder.watch.changed = False
+        else:
+            known = observed.read(self._landing)
+        decoder.watch.take(known)
+        decoder.compile()
+        keep(self.project.state, self.table.name, known)  # type: ignore[union-attr]
 
     def _reject(self, version: str, now: datetime) -> int:
         if self._quarantine is None:  # made with the first bad row, so that the folder says at a glance who has any

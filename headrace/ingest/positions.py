@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+INCREMENTAL = "incremental"  # `snapshot` of rows that were read chunk by chunk, at moments of their own
+
 
 def positioner(kind: str) -> Callable[[dict[str, Any]], str]:
     """The function that reads a position from a change's `source` block, for a kind of source.
@@ -44,7 +46,7 @@ def _lsn(source: dict[str, Any]) -> str:
     A row of an incremental snapshot has no LSN of its own, only the last commit that was passed when its chunk's window
     was closed. Every change that its chunk may lack comes behind that commit; the window's own changes replace rows.
     """
-    if source.get("snapshot") == "incremental":
+    if source.get("snapshot") == INCREMENTAL:
         if not (passed := _last_commit(source)):
             raise ValueError("a row of an incremental snapshot before any commit")
         return f"{passed:020d}/"

@@ -1,4 +1,4 @@
-"""Pulls of cron sources: what a folder or a query has that the last pull had not, onto the bus, exactly once.
+"""Pulls of cron sources: what folders, queries and services have that no pull has brought, onto the bus, exactly once.
 
 Rows travel the same road as captured changes, as op 'u' without before-image. The rows of a step and the record of
 what was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share one transactional id: a
@@ -7,15 +7,15 @@ pull that was killed leaves nothing visible, and a second one at the same time f
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
 from confluent_kafka import KafkaException, Producer
 
-from headrace.errors import HeadraceError
-from headrace.ingest import bus, headers, paused, topics
+from headrace.errors import HeadraceError, Problem
+from headrace.ingest import bus, paused, topics
+from headrace.ingest.message import message
 from headrace.ingest.pulled import Line, Report, State
 from headrace.ingest.transaction import SECONDS, fenced, send, transaction
 from headrace.project import Project, Source, Table
@@ -28,9 +28,10 @@ Steps = Iterator[tuple[Iterator[Line], State]]  # rows of one step, and the stat
 def pull(project: Project, source: Source, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """Pulls a cron source once; returns {"source", "tables": {table: rows}, "skipped": [reason], "paused": [table]}.
 
-    Guarantee: each row of a file or query result is on the bus once, whenever the pull is killed or repeated; a file
-    that can't be read is named in `skipped` and pulled when it can, a paused table in `paused`. Raises HeadraceError
-    when the source or the bus is away.
+    Guarantee: each row of a file, query result or answer is on the bus once, whenever the pull is killed or repeated;
+    a file that can't be read is named in `skipped` and pulled when it can, a paused table in `paused`. Raises
+    HeadraceError when the bus is away, and when tables could not be pulled: after the others were, with one problem for
+    each.
     """
     if source.mode != "cron":
         raise HeadraceError(f"source {source.name!r} is not pulled: its changes come by themselves", place=source.place)
@@ -49,20 +50,26 @@ def pull(project: Project, source: Source, say: Callable[[str], None] = lambda t
             linger_ms=20,
         )
     )
+    failed: list[Problem] = []
     try:
         producer.init_transactions(SECONDS)
         states = _states(project, source)  # after the fence: nobody else can commit a state any more
         for table in tables:
             report = Report()
             result["tables"][table.name] = 0
-            for lines, state in _steps(project, source, table, states.get(table.name, State()), report):
-                result["tables"][table.name] += _deliver(producer, source, table, lines, state)
-                say(f"{table.name}: {result['tables'][table.name]:,} rows")
+            try:
+                for lines, state in _steps(project, source, table, states.get(table.name, State()), report):
+                    result["tables"][table.name] += _deliver(producer, source, table, lines, state)
+                    say(f"{table.name}: {result['tables'][table.name]:,} rows")
+            except HeadraceError as error:
+                failed += error.problems
             result["skipped"] += report.skipped
     except KafkaException as error:
         if fenced(error):
             raise HeadraceError(f"another pull of source {source.name!r} has begun: this one gave way") from error
         raise bus.unreachable(project, error) from error
+    if failed:
+        raise HeadraceError(*dict.fromkeys(failed), *(f"not pulled: {reason}" for reason in result["skipped"]))
     return result
 
 
@@ -71,6 +78,10 @@ def _steps(project: Project, source: Source, table: Table, state: State, report:
         from headrace.ingest import folder
 
         return folder.steps(project.root / source.path, table, state, report)
+    if source.kind == "rest":
+        from headrace.ingest import rest
+
+        return rest.steps(project.addresses, source, table, state)
     from headrace.ingest import query
 
     return query.steps(project.addresses.source(source), source, table, state)
@@ -89,23 +100,14 @@ def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[L
 
 
 def _produce(producer: Producer, table: Table, source: Source, line: Line, pull: int) -> None:
-    now = int(time.time() * 1000)
-    head: Any = []
-    if isinstance(line.row, bytes):  # a line that could not be read: landing quarantines it with this reason
-        key, value = None, line.row
-        head = [(headers.ERROR, line.error.encode())]
-    else:
-        key = orjson.dumps({name: line.row.get(name) for name in table.contract.key})
-        at = {"connector": source.kind, "name": source.name, "table": table.name, "ts_ms": line.ts_ms or now}
-        block = at | {"pull": pull, "row": line.number, "file": line.file, "snapshot": "false"}
-        value = orjson.dumps({"op": "u", "before": None, "after": line.row, "source": block, "ts_ms": now})
+    key, value, head = message(table, source, line, pull)
     send(producer, table.topic, value, key, head)
 
 
 def _states(project: Project, source: Source) -> dict[str, State]:
     states = {}
-    for message in bus.read_to_end(project, topics.PULLS):
-        name, _, table = (message.key() or b"").decode().partition("/")
-        if name == source.name and message.value():
-            states[table] = State.from_json(orjson.loads(message.value()))
+    for record in bus.read_to_end(project, topics.PULLS):
+        name, _, table = (record.key() or b"").decode().partition("/")
+        if name == source.name and record.value():
+            states[table] = State.from_json(orjson.loads(record.value()))
     return states

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.errors import HeadraceError
-from headrace.ingest.files import plain
+from headrace.ingest.boundary import unsent
 from headrace.ingest.pulled import Line, State
+from headrace.ingest.values import plain
 from headrace.project import Source, Table
 
-ROWS = 20_000  # of one step
 _DRIVERS = {"mariadb": "mariadb+pymysql", "mysql": "mysql+pymysql", "postgresql": "postgresql+psycopg"}
 
 
@@ -29,7 +27,9 @@ def steps(url: str, source: Source, table: Table, state: State) -> Iterator[tupl
     try:
         with _engine(url).connect().execution_options(stream_results=True, yield_per=2000) as connection:
             _in_utc(connection)
-            yield from _read(connection.execute(_select(connection, table, state)), table, state)
+            found = connection.execute(_select(connection, table, state)).mappings()
+            rows = (plain(dict(row)) for row in found)
+            yield from unsent(((row[table.watermark], row) for row in rows), table, state)
     except SQLAlchemyError as error:
         raise _refused(source, error, f"table {table.origin}") from error
 
@@ -51,28 +51,6 @@ def _refused(source: Source, error: SQLAlchemyError, what: str) -> HeadraceError
     said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     hint = f"headrace source check {source.name}"
     return HeadraceError(f"source {source.name!r}, {what}: {said}", place=source.place, hint=hint)
-
-
-def _read(result: Any, table: Table, state: State) -> Iterator[tuple[Iterator[Line], State]]:
-    lines: list[Line] = []
-    watermark, boundary = state.watermark, dict(state.boundary)
-    for found in result.mappings():
-        row = plain(dict(found))
-        value = row[table.watermark]
-        key = orjson.dumps([row.get(name) for name in table.contract.key]).decode()
-        digest = hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-        if value != watermark:
-            watermark, boundary = value, {}
-        elif boundary.get(key) == digest:
-            continue
-        boundary[key] = digest
-        lines.append(Line(len(lines) + 1, row))
-        if len(lines) >= ROWS:
-            state = state.next(watermark=watermark, boundary=dict(boundary))
-            yield iter(lines), state
-            lines = []
-    if lines:
-        yield iter(lines), state.next(watermark=watermark, boundary=boundary)
 
 
 def _select(connection: sa.Connection, table: Table, state: State) -> sa.Select[Any]:

@@ -77,4 +77,5 @@ def _until_complete(project: Project, source: Source, table: Table | None, deadl
 
 
 def _same(one: Open, source: Source, table: Table | None) -> bool:
-    return one.source == source.name and one.table == (table.name if table else "")
+    """Whether this one brings what is waited for. A new epoch of the source brings its tables, too."""
+    return one.source == source.name and one.table in ("", table.name if table else "")

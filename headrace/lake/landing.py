@@ -19,11 +19,12 @@ from deltalake import Field as DeltaField
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from headrace.errors import HeadraceError
-from headrace.lake import paths, rows
+from headrace.lake import commits, paths, rows
 from headrace.project import Project
 
 TOPIC_ID = "headrace.topicId"
 PARTITIONS = "headrace.partitions"  # of the topic, so that positions are found without asking the bus
+WRITER = "landing worker"
 _DATA = ":data"  # a second position per partition: markers left out
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 
@@ -66,6 +67,21 @@ def stored(handle: DeltaTable, topic_id: str, partition: int) -> int:
     return 0
 
 
+def newest(handle: DeltaTable, topic_id: str, partition: int) -> tuple[str, str, str] | None:
+    """Position, op and key of the partition's newest row that is not a marker; None when it has none."""
+    end = handle.transaction_version(_app(topic_id, partition) + _DATA) or 0
+    dataset, span = handle.to_pyarrow_dataset(), 1
+    while end > 0:  # more than once only behind a marker that says that a snapshot is complete
+        low = max(0, end - span)
+        there = (pc.field("partition") == partition) & (pc.field("offset") >= low) & (pc.field("offset") < end)
+        found = dataset.to_table(["position", "op", "key", "offset"], filter=there & (pc.field("op") != "m"))
+        if found.num_rows:
+            row = max(found.to_pylist(), key=lambda r: r["offset"])
+            return row["position"], row["op"], row["key"]
+        end, span = low, span * 64
+    return None
+
+
 def append(handle: DeltaTable, data: pa.Table, topic_id: str, moves: Mapping[int, tuple[int, int]]) -> None:
     """Appends one batch and moves the positions of its partitions, all or nothing.
 
@@ -77,7 +93,9 @@ def append(handle: DeltaTable, data: pa.Table, topic_id: str, moves: Mapping[int
         found = stored(handle, topic_id, partition)
         if found != start:
             raise Stale(f"partition {partition}: the batch starts at {start}, the table stands at {found}")
-    _commit(handle, data, {_app(topic_id, p): after for p, (_, after) in moves.items()} | _after_data(data, topic_id))
+    nexts = {p: after for p, (_, after) in moves.items()}
+    transactions = {_app(topic_id, p): after for p, after in nexts.items()} | _after_data(data, topic_id)
+    _commit(handle, data, transactions, nexts)
 
 
 def append_quarantine(handle: DeltaTable, data: pa.Table, topic_id: str, nexts: Mapping[int, int]) -> int:
@@ -91,7 +109,8 @@ def append_quarantine(handle: DeltaTable, data: pa.Table, topic_id: str, nexts: 
         here = pc.and_(pc.equal(data["partition"], partition), pc.less(data["offset"], at))
         data = data.filter(pc.invert(here))
     if data.num_rows:
-        _commit(handle, data, {_app(topic_id, p): max(at, known[p]) for p, at in nexts.items()})
+        reached = {p: max(at, known[p]) for p, at in nexts.items()}
+        _commit(handle, data, {_app(topic_id, p): at for p, at in reached.items()}, reached)
     return data.num_rows
 
 
@@ -127,7 +146,8 @@ def compact(address: str) -> dict[str, Any]:
         handle = DeltaTable(address)
     except TableNotFoundError:
         return {"files_before": 0, "files_after": 0}
-    result = handle.optimize.compact(writer_properties=_WRITER)
+    said = CommitProperties(custom_metadata=commits.properties({}, "compaction"))
+    result = handle.optimize.compact(writer_properties=_WRITER, commit_properties=said)
     if result["numFilesRemoved"]:
         handle.create_checkpoint()
     return {"files_before": result["numFilesRemoved"], "files_after": result["numFilesAdded"]}
@@ -174,8 +194,12 @@ def _complete(handle: DeltaTable, schema: pa.Schema) -> DeltaTable:
     return handle
 
 
-def _commit(handle: DeltaTable, data: pa.Table, transactions: Mapping[str, int]) -> None:
-    properties = CommitProperties(app_transactions=[Transaction(app, version) for app, version in transactions.items()])
+def _commit(handle: DeltaTable, data: pa.Table, transactions: Mapping[str, int], nexts: Mapping[int, int]) -> None:
+    properties = CommitProperties(
+        # For auditors; the positions that count are the transactions.
+        custom_metadata=commits.properties({"positions": {str(p): at for p, at in nexts.items()}}, WRITER),
+        app_transactions=[Transaction(app, version) for app, version in transactions.items()],
+    )
     try:
         if data.num_rows:
             write_deltalake(handle, data, mode="append", writer_properties=_WRITER, commit_properties=properties)

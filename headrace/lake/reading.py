@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError, did_you_mean
-from headrace.lake import paths, rows
+from headrace.lake import observed, paths, rows
+from headrace.lake.travel import Moment, parse, table_at
 from headrace.project import Project
 
 if TYPE_CHECKING:
@@ -15,19 +16,28 @@ if TYPE_CHECKING:
 ZONES = ("landing", "quarantine", "current", "batch")
 
 
-def query(project: Project, sql: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+def query(project: Project, sql: str, as_of: str = "") -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Runs a query on the lake's newest committed versions; returns column names and rows. Changes nothing in the lake.
+
+    `as_of` is a time, then every table is as its newest commit up to then left it; or a version, of the one table that
+    the query names.
 
     Names: landing.<table>, quarantine.<table>, current.<table> and batch.<view>; a bare <table> is current.<table>, a
     bare <view> is batch.<view>. Only the tables that the query names are opened. A current table is as of the last job
-    that read it. Raises HeadraceError with what is wrong in the query.
+    that read it. Nothing is masked: whoever can read the lake's files is their owner. Raises HeadraceError with what is
+    wrong in the query, and for a moment at which a table was not there or of which files are gone.
     """
     import duckdb
 
+    moment = parse(as_of) if as_of else None
+    tables = named(project, sql)
+    if moment and moment.time is None and len({_real(project, zone, name) for zone, name in tables}) != 1:
+        hint = "each table counts its own versions; a time holds for all: --as-of 2026-01-31T12:00"
+        raise HeadraceError(f"--as-of {as_of} needs a query that names one table of the lake", hint=hint)
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        for zone, name in named(project, sql):
-            _view(connection, project, zone, name)
+        for zone, name in tables:
+            _view(connection, project, zone, name, moment)
         try:
             relation = connection.execute(sql)
             return tuple(d[0] for d in relation.description or ()), relation.fetchall()
@@ -53,14 +63,20 @@ def named(project: Project, sql: str) -> list[tuple[str, str]]:
     return sorted(found & known)
 
 
-def _view(connection: duckdb.DuckDBPyConnection, project: Project, zone: str, name: str) -> None:
-    real = zone or ("current" if name in project.tables else "batch")
+def _real(project: Project, zone: str, name: str) -> tuple[str, str]:
+    return zone or ("current" if name in project.tables else "batch"), name
+
+
+def _view(connection: duckdb.DuckDBPyConnection, project: Project, zone: str, name: str, moment: Moment | None) -> None:
+    real, _ = _real(project, zone, name)
     columns = "*"
     where = ""
-    if real == "current":
-        columns = ", ".join(_quoted(n) for n in project.tables[name].contract.names)
+    data = _open(project, real, name, moment)
+    if real == "current":  # a column that came since this version is not in it
+        there = set(data.schema.names)
+        contract = observed.effective(project, project.tables[name]).contract
+        columns = ", ".join(_quoted(n) for n in contract.names if n in there)
         where = " WHERE NOT _deleted"
-    data = _open(project, real, name)
     hidden = f"_{real}_{name}"
     connection.register(hidden, data)
     if zone:
@@ -69,16 +85,18 @@ def _view(connection: duckdb.DuckDBPyConnection, project: Project, zone: str, na
     connection.execute(f"CREATE VIEW {target} AS SELECT {columns} FROM {_quoted(hidden)}{where}")
 
 
-def _open(project: Project, zone: str, name: str) -> Any:
-    """The newest version of a table as an Arrow dataset: DuckDB pushes columns and filters down into it."""
+def _open(project: Project, zone: str, name: str, moment: Moment | None) -> Any:
+    """A version of a table as an Arrow dataset: DuckDB pushes columns and filters down into it."""
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
     address: Callable[[Project, str], str] = getattr(paths, zone)
     try:
+        if moment:
+            return table_at(address(project, name), f"{zone}.{name}", moment).to_pyarrow_dataset()
         return DeltaTable(address(project, name)).to_pyarrow_dataset()
     except TableNotFoundError:
-        if zone in ("landing", "quarantine"):  # nothing came yet: an empty table, with its columns
+        if not moment and zone in ("landing", "quarantine"):  # nothing came yet: an empty table, with its columns
             return (rows.LANDING if zone == "landing" else rows.QUARANTINE).empty_table()
         hint = (
             f"headrace run {name}"

@@ -74,7 +74,9 @@ def _tables(dataset: dict[str, Any]) -> set[str]:
     return {f"{table.db}.{table.name}" for table in named if table.db}
 
 
-_SEEN = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname || '.' || tablename = ANY(%s)"
+# Tables, and views over tables with masked columns.
+_SEEN = """SELECT table_schema || '.' || table_name FROM information_schema.tables
+WHERE table_schema || '.' || table_name = ANY(%s)"""
 
 
 def _files(project: Project, kind: str) -> list[tuple[str, dict[str, Any]]]:

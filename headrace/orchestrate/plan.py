@@ -19,6 +19,7 @@ from headrace.project.job import ON_NEW_DATA
 
 HEALTH_MINUTES = 10
 ENSURE_MINUTES = 5
+QUALITY_MINUTES = 60
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,18 @@ def _source(source: Source) -> list[Plan]:
                 source.place,
                 schedule=f"{_offset(dag_id, 60)} 4 * * *",
                 tags=(*tags, "audit"),
+            )
+        )
+    if any(not check.implied for table in source.tables for check in table.contract.checks):
+        found.append(
+            Plan(
+                f"{dag_id}__quality",
+                Step("quality", ("quality", name), retries=1),
+                f"Runs the quality checks of {name}'s contracts on what has landed ({tables})",
+                doc,
+                source.place,
+                schedule=every(QUALITY_MINUTES, f"{dag_id}__quality"),
+                tags=(*tags, "quality"),
             )
         )
     if source.mode == "cron":

@@ -100,8 +100,9 @@ class Pulse:
         self._streams.beat()
 
     def restart_connectors(self) -> None:
-        """Starts failed connectors again, stops paused ones, completes snapshots; after a change of the project, makes
-        topics and connectors as its files say.
+        """Starts failed connectors again, stops paused ones, begins snapshots anew where they were asked for or columns
+        came that older rows have values in, and completes them; after a change of the project, makes topics and
+        connectors as its files say.
 
         Not at the start: `up` has its own order, in which databases may be filled before connectors see them.
         """
@@ -114,10 +115,13 @@ class Pulse:
             self._set_up_due = False
         if not any(source.mode == "cdc" for source in project.sources):
             return
-        decided = self._decisions()
-        astray = connectors.astray(connectors.states(project), decided)
+        decided, found = self._decisions(), connectors.states(project)
+        astray, outdated = connectors.astray(found, decided), connectors.outdated(project, found, decided)
         if astray:
             self.parts.log(f"setting right the connectors of {', '.join(astray)}")
+        for source, columns in outdated.items():
+            self.parts.log(f"a new snapshot of {source}: older rows have values in {', '.join(columns)}")
+        if astray or outdated:
             connectors.ensure(project)
         epochs.settle(project, decided)
 

@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from headrace.errors import Problem
-from headrace.project.located import Located
+from headrace.project.located import Keys, Located
+
+Pairs = tuple[tuple[str, str], ...]
 
 # kind → the settings that its connection may have
 _ALLOWED = {
@@ -15,6 +17,7 @@ _ALLOWED = {
     "mariadb": {"local", "url", "database"},
     "jdbc": {"url", "source", "database"},
     "files": {"path"},
+    "rest": {"url", "headers"},
     "events": set(),
 }
 _DATABASE_HINT = (
@@ -24,6 +27,9 @@ _JDBC_HINT = (
     "connection: {url: 'an address that SQLAlchemy takes'}\n"
     "or, on the server of another source: connection: {source: payments, database: loyalty}"
 )
+_SCHEMES = {"postgresql": ("postgresql", "postgres"), "mariadb": ("mariadb", "mysql"), "rest": ("https", "http")}
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_TELLING = re.compile(r"authorization|cookie|token|secret|passw|signature|api.?key|access.?key", re.IGNORECASE)
 _SECRET = re.compile(r"://[^:/@\s]*:([^@/\s]*)@")
 
 
@@ -43,6 +49,7 @@ def connection_problems(doc: Located, kind: str) -> list[Problem]:
     }
     problems += _needed(doc, kind, texts, local) if len(problems) == before else []
     problems += _url(doc, kind, texts.get("url", ""))
+    pairs(doc, ("connection", "headers"), problems, _HEADER)
     path = PurePosixPath(texts.get("path", ""))
     if kind == "files" and ".." in path.parts:
         hint = "a folder below the project, or an absolute path"
@@ -54,6 +61,8 @@ def _needed(doc: Located, kind: str, texts: dict[str, Any], local: bool) -> list
     at = doc.place("connection")
     if kind == "files" and not texts.get("path"):
         return [Problem("a source of files needs connection.path", at, "connection: {path: data/price-lists}")]
+    if kind == "rest" and not texts.get("url"):
+        return [Problem("a rest source needs connection.url", at, "connection: {url: 'https://shop.example/api/v1'}")]
     if kind in {"postgresql", "mariadb"} and bool(texts.get("url")) == local:
         needs = "either connection.url or connection.local, not both" if local else "connection.url or connection.local"
         hint = _DATABASE_HINT.format(kind, 5432 if kind == "postgresql" else 3306)
@@ -72,13 +81,34 @@ def _url(doc: Located, kind: str, url: str) -> list[Problem]:
     if not url:
         return []
     if "://" not in url:
-        return [Problem(f"{url!r} is not an address", at, f"such as {kind}://user:${{PASSWORD}}@host/database")]
-    schemes = {"postgresql": {"postgresql", "postgres"}, "mariadb": {"mariadb", "mysql"}}.get(kind)
+        example = "https://host/api" if kind == "rest" else f"{kind}://user:${{PASSWORD}}@host/database"
+        return [Problem(f"{url!r} is not an address", at, f"such as {example}")]
+    schemes = _SCHEMES.get(kind, ())
     scheme = url.partition("://")[0]
     if schemes and scheme not in schemes:
-        return [Problem(f"a {kind} source can't be reached at {scheme}://", at, f"{kind}://…")]
+        return [Problem(f"a {kind} source can't be reached at {scheme}://", at, f"{schemes[0]}://…")]
+    if kind == "rest" and ("?" in url or "#" in url):
+        hint = "name them at each table: parameters: {status: paid}"
+        return [Problem("parameters don't belong into connection.url", at, hint)]
     secret = _SECRET.search(url)
     if secret and secret[1] and not re.fullmatch(r"\$\{\w+\}", secret[1]):
         hint = "put it into the environment and say ${NAME} here"
         return [Problem("a password must not stand in a project file", at, hint)]
     return []
+
+
+def pairs(doc: Located, keys: Keys, problems: list[Problem], names: re.Pattern[str] | None = None) -> Pairs:
+    """A mapping of names to texts, such as headers; what looks like a secret must be ${NAME}, or it is a problem."""
+    found = []
+    for name in doc.mapping(keys, problems):
+        at = doc.place(*keys, str(name))
+        value = doc.text((*keys, name), problems)
+        if names and not names.fullmatch(str(name)):
+            problems.append(Problem(f"{str(name)!r} can't name a header", at, "letters, digits and -"))
+        if not value.isprintable():
+            problems.append(Problem(f"{name} holds characters that can't be sent", at, "keep it on one line"))
+        if value and _TELLING.search(str(name)) and not re.search(r"\$\{\w+\}", value):
+            hint = "put it into the environment and say ${NAME} here"
+            problems.append(Problem("a secret must not stand in a project file", at, hint))
+        found.append((str(name), value))
+    return tuple(found)

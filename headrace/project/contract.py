@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from headrace.errors import Place
+from headrace.project.quality_check import Check
 
 # logicalType (ODCS) → Spark, Flink, PostgreSQL. Decimals carry precision and scale from physicalType.
 TYPES = {
@@ -18,6 +19,8 @@ TYPES = {
     "object": ("STRING", "STRING", "jsonb"),
     "array": ("STRING", "STRING", "jsonb"),
 }
+# What becomes of a change of the source's columns that the contract does not know (project/observed.py).
+EVOLVE, FREEZE, DISCARD = SCHEMA_CHANGES = ("evolve", "freeze", "discard_column")
 _DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -33,6 +36,7 @@ class Column:
     precision: int = 0
     scale: int = 0
     classification: str = ""
+    personal: bool = False  # its values are somebody's own: readers of the serving database don't see them
 
     @property
     def is_decimal(self) -> bool:
@@ -63,6 +67,8 @@ class Contract:
     disorder: float = 5.0  # seconds a row may arrive after a later one without being late
     event_id: str = ""  # the column that tells a repeated event; empty: no repeats are expected
     horizon: float = 3600.0  # seconds within which a second event with the same id is a repeat
+    schema_change: str = EVOLVE  # one of SCHEMA_CHANGES
+    checks: tuple[Check, ...] = ()  # of its rows together, declared and implied; run by headrace.quality
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,9 +9,11 @@ import re
 from pathlib import Path
 
 from headrace.errors import HeadraceError, Place, Problem, did_you_mean
-from headrace.project.contract import TYPES, Column, Contract, seconds
+from headrace.project.contract import EVOLVE, SCHEMA_CHANGES, TYPES, Column, Contract, seconds
+from headrace.project.contract_tags import astray, is_personal
 from headrace.project.located import Located, read
 from headrace.project.names import table_problem
+from headrace.project.quality_file import read_checks
 
 _TOP = (
     "apiVersion kind id name tenant version status dataProduct authoritativeDefinitions description domain "
@@ -24,8 +26,12 @@ _COLUMN = (
     "partitionKeyPosition classification encryptedName transformSourceObjects transformLogic "
     "transformDescription examples criticalDataElement quality items properties relationships"
 ).split()
+_TABLE = (
+    "id name physicalName physicalType businessName description dataGranularityDescription authoritativeDefinitions "
+    "tags customProperties logicalType properties quality relationships"
+).split()
 # customProperties that Headrace reads; others may stand beside them.
-_CUSTOM = ("eventTime", "disorder", "eventId", "duplicateHorizon")
+_CUSTOM = ("eventTime", "disorder", "eventId", "duplicateHorizon", "schemaChange")
 _DURATIONS = {"disorder": "5s", "duplicateHorizon": "1h"}
 _EXACT = re.compile(r"(?:decimal|numeric)\s*(?:\((\d+)(?:\s*,\s*(\d+))?\))?", re.IGNORECASE)
 _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -42,6 +48,7 @@ def read_contract(path: Path) -> Contract:
             "a contract needs `schema`, a list of exactly one table", doc.place("schema"), _EXAMPLE.format(path.stem)
         )
         raise HeadraceError(*problems, wrong)
+    problems += doc.unknown(("schema", 0), _TABLE, strict=False)
     table = doc.text(("schema", 0, "name"), problems, path.stem)
     if table != path.stem:
         message = f"the contract of table {table!r} must be in {table}{path.suffix}"
@@ -50,6 +57,8 @@ def read_contract(path: Path) -> Contract:
         problems += table_problem(table, doc.place("schema", 0, "name"))
     columns = _columns(doc, table, problems)
     custom = _custom(doc, table, columns, problems)
+    problems += astray(doc)
+    checks = read_checks(doc, columns, custom.get("eventTime", ""), problems)
     version = doc.text(("version",), problems, "1.0.0")
     if problems:
         raise HeadraceError(*problems)
@@ -62,6 +71,8 @@ def read_contract(path: Path) -> Contract:
         disorder=seconds(custom.get("disorder", _DURATIONS["disorder"])) or 0.0,
         event_id=custom.get("eventId", ""),
         horizon=seconds(custom.get("duplicateHorizon", _DURATIONS["duplicateHorizon"])) or 0.0,
+        schema_change=custom.get("schemaChange", EVOLVE),
+        checks=checks,
     )
 
 
@@ -99,6 +110,7 @@ def _column(doc: Located, keys: tuple[object, ...], name: str, problems: list[Pr
     required = doc.flag((*keys, "required"), problems)
     physical = doc.text((*keys, "physicalType"), problems).strip()
     classification = doc.text((*keys, "classification"), problems)
+    personal = is_personal(doc, keys, name, problems)
     logical = doc.text((*keys, "logicalType"), problems)
     if logical not in TYPES:
         if isinstance(doc.get(*keys, "logicalType"), list | dict | bool):
@@ -113,7 +125,7 @@ def _column(doc: Located, keys: tuple[object, ...], name: str, problems: list[Pr
     precision, scale = (int(exact[1]), int(exact[2] or 0)) if exact and exact[1] else (0, 0)
     if exact:
         problems += _exact(name, physical, precision, scale, doc.place(*keys, "physicalType"))
-    return Column(name, logical, required or key, key, precision, scale, classification)
+    return Column(name, logical, required or key, key, precision, scale, classification, personal)
 
 
 def _exact(name: str, physical: str, precision: int, scale: int, place: Place) -> list[Problem]:
@@ -152,6 +164,9 @@ def _custom(doc: Located, table: str, columns: tuple[Column, ...], problems: lis
             problems.append(Problem(f"{name} stands twice", doc.place(*keys, "property"), "keep one of them"))
         if name in _DURATIONS and seconds(value) is None:
             problems.append(Problem(f"{name} is not a duration: {value!r}", at, "such as 5s, 2m, 1h"))
+        elif name == "schemaChange":
+            if value not in SCHEMA_CHANGES:
+                problems.append(Problem(f"no such schemaChange {value!r}", at, did_you_mean(value, SCHEMA_CHANGES)))
         elif name not in _DURATIONS and columns and value not in known:
             problems.append(Problem(f"{name} names no column of {table!r}: {value!r}", at, did_you_mean(value, known)))
         elif name == "eventTime" and columns and known[value].logical not in {"timestamp", "date"}:

@@ -11,6 +11,7 @@ from pathlib import Path
 from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project.header import read_header
 from headrace.project.job import Job
+from headrace.project.observed import evolved, kept
 from headrace.project.project import Project, read_folder
 from headrace.project.settings import Settings, read_settings
 from headrace.sql.batch_query import examine_batch
@@ -39,7 +40,8 @@ def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
         settings = Settings(name="unnamed")  # type: ignore[call-arg]
     project = read_folder(root, settings)
     problems += project.problems
-    columns = _columns(project)
+    columns = _columns(project, seen=True)
+    streamed = _columns(project, seen=False)  # Flink reads what the contract names
     for job in _in_order(project.jobs):
         if job.language != "sql":
             columns[job.name] = None
@@ -48,19 +50,21 @@ def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
             problems += _placed(job, found.mistakes)
             columns[job.name] = None if found.mistakes else found.outputs
         else:
-            problems += _placed(job, examine_stream(job.text, {i.name: columns.get(i.name) for i in job.inputs}))
+            problems += _placed(job, examine_stream(job.text, {i.name: streamed.get(i.name) for i in job.inputs}))
             problems += _keys(job)
     unique = dict.fromkeys(p for p in problems if not p.follows)
     return project, tuple(sorted(unique, key=lambda p: _order(p, root)))
 
 
-def _columns(project: Project) -> dict[str, Columns]:
-    """The columns of everything a job can read, as far as the contracts say them."""
+def _columns(project: Project, seen: bool) -> dict[str, Columns]:
+    """The columns of everything a job can read, as far as the contracts say them; `seen`: and those that came since."""
     columns: dict[str, Columns] = {}
     for name, table in project.tables.items():
-        columns[name] = table.contract.names
-        columns[f"{name}_changes"] = tuple(dict.fromkeys((*table.contract.names, *CHANGES)))
-        columns[f"{name}_history"] = tuple(dict.fromkeys((*table.contract.names, *HISTORY)))
+        contract = evolved(table.contract, kept(project.state, name)) if seen else table.contract
+        names = contract.names
+        columns[name] = names
+        columns[f"{name}_changes"] = tuple(dict.fromkeys((*names, *CHANGES)))
+        columns[f"{name}_history"] = tuple(dict.fromkeys((*names, *HISTORY)))
     return columns
 
 

@@ -16,6 +16,7 @@ from headrace.project.folder import astray, files
 from headrace.project.graph import Names, good_jobs, repeated_tables, shared_servers
 from headrace.project.job import Job
 from headrace.project.job_file import read_job
+from headrace.project.quality_file import reference_problems
 from headrace.project.settings import Settings, read_settings
 from headrace.project.source import Source, Table
 from headrace.project.source_file import named_tables, read_source
@@ -128,6 +129,7 @@ def read_folder(root: Path, settings: Settings) -> Project:
     for kind in ("batch", "stream"):
         jobs += read_all(f"jobs/{kind}", lambda path, kind=kind: read_job(path, kind))
     tables = {t.name: t for s in sources for t in s.tables}
+    problems += reference_problems(contracts, tables, broken)
     good, others = good_jobs(jobs, Names(tables, contracts, broken))
     return Project(root, settings, tuple(sources), tuple(good), (*problems, *others), contracts)
 

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from headrace.errors import Place
 from headrace.project.contract import Contract
 from headrace.project.limits import NO_LIMITS, LogLimits
+from headrace.project.rest import Rest
 
 # kind → how its changes come: from the database's log, by pulls on a schedule, or as events that services send.
-KINDS = {"postgresql": "cdc", "mariadb": "cdc", "jdbc": "cron", "files": "cron", "events": "events"}
+KINDS = {
+    "postgresql": "cdc",
+    "mariadb": "cdc",
+    "jdbc": "cron",
+    "files": "cron",
+    "rest": "cron",
+    "events": "events",
+}
 
 
 @dataclass(frozen=True)
@@ -18,12 +26,13 @@ class Table:
 
     name: str
     source: str
-    origin: str  # schema.table in the database, a glob below the folder, or the topic of events
+    origin: str  # schema.table in the database, a glob below the folder, a path below the url, or the topic of events
     topic: str
     contract: Contract
     place: Place
     watermark: str = ""  # cron: the column whose growth tells new rows
     format: str = ""  # files: csv, json or parquet
+    rest: Rest | None = None  # rest: what to ask for
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Source:
     server: str = ""  # the source whose database server this one shares
     local: bool = False  # the embedded platform starts a server of this kind for it
     schedule: str = "@hourly"  # cron sources: when the pull is due
+    headers: tuple[tuple[str, str], ...] = ()  # rest: sent with every request; values still hold ${NAME}
     limits: LogLimits = NO_LIMITS  # sources with a log: how much of it their database may keep for us
 
     @property

@@ -7,15 +7,16 @@ from pathlib import Path, PurePosixPath
 
 from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project import schedule
-from headrace.project.connection import connection_problems
+from headrace.project.connection import connection_problems, pairs
 from headrace.project.contract import Contract
 from headrace.project.limits import read_limits
 from headrace.project.located import Located, read
 from headrace.project.names import name_problem, table_problem
+from headrace.project.rest_file import read_rest
 from headrace.project.source import KINDS, Source, Table
 
 _KEYS = {"kind", "connection", "tables", "schedule", "limits", "description", "owner"}
-_TABLE_KEYS = {"from", "watermark", "format"}
+_TABLE_KEYS = {"from", "watermark", "format"}  # rest sources have others: rest_file.py
 _FORMATS = ("csv", "json", "parquet")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -49,6 +50,10 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
     for table in entries:
         if not isinstance(table, str):
             problems.append(Problem(f"{table!r} can't name a table", doc.place("tables", str(table)), "letters first"))
+        elif table in contracts and kind == "rest":
+            rest = read_rest(doc, table, contracts[table], problems)
+            at = doc.place("tables", table)
+            tables.append(Table(table, name, rest.path, f"{name}.{table}", contracts[table], at, rest=rest))
         elif table in contracts:
             tables.append(_table(doc, table, name, kind, contracts[table], problems))
         else:
@@ -66,6 +71,7 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
         server=str(doc.get("connection", "source") or ""),
         local=bool(doc.get("connection", "local")),
         schedule=due,
+        headers=pairs(doc, ("connection", "headers"), []),  # its mistakes are among the connection's
         limits=limits,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headrace.project import Project
+from headrace.serve import masks
 from headrace.serve.database import connect
 
 if TYPE_CHECKING:
@@ -59,11 +60,17 @@ def finish(
     error: str = "",
     rows: int | None = None,
     positions: Positions | None = None,
+    inputs: dict[str, str] | None = None,
+    lake_version: int | None = None,
 ) -> None:
-    """Records how a run ended. A success also marks the job's rows in ops.dead_jobs as replayed."""
+    """Records how a run ended. A success also marks the job's rows in ops.dead_jobs as replayed.
+
+    `inputs` are the versions that it read (table or view → address@version), `lake_version` the one that it wrote.
+    """
     connection.execute(
-        "UPDATE ops.runs SET state = %s, finished_at = now(), error = %s, rows = %s, positions = %s WHERE run_id = %s",
-        (state, error or None, rows, json.dumps(positions) if positions is not None else None, run_id),
+        """UPDATE ops.runs SET state = %s, finished_at = now(), error = %s, rows = %s, positions = %s, inputs = %s,
+        lake_version = %s WHERE run_id = %s""",
+        (state, error or None, rows, _text(positions), _text(inputs), lake_version, run_id),
     )
     if state != "failed":
         connection.execute(
@@ -84,8 +91,12 @@ def dead(
             positions = known.positions if known else {}
         connection.execute(
             "INSERT INTO ops.dead_jobs (job, kind, error, positions, replay_command) VALUES (%s, %s, %s, %s, %s)",
-            (job, kind, error, json.dumps(positions), command),
+            (job, kind, masks.for_readers(connection, project, job, error), json.dumps(positions), command),
         )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def to_json(positions: Positions) -> str:

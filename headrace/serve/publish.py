@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
 from headrace.project import Project
-from headrace.serve import ops
+from headrace.serve import masks, ops
 from headrace.serve.columns import PublishedColumn, for_copy
 from headrace.serve.database import connect
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg import sql
 
+SCHEMA = "batch"
 LOCK_SECONDS = (
     90  # longer than the reader role's statement time-out: a reader of an old shape always gets to its end first
 )
@@ -32,7 +33,8 @@ class Superseded(HeadraceError):
 
 @dataclass(frozen=True)
 class Publication:
-    """What is published with the rows. `base` is the run that was published when this one began (compare and set)."""
+    """What is published with the rows. `base` is the run that was published when this one began (compare and set);
+    `masks` are the columns that only the owner sees, with the personal columns behind each."""
 
     run_id: uuid.UUID
     positions: ops.Positions
@@ -41,6 +43,7 @@ class Publication:
     inputs: dict[str, str] = field(default_factory=dict)
     lake_version: int | None = None
     comment: str = ""
+    masks: masks.Masks = field(default_factory=dict)
 
 
 def publish(
@@ -51,7 +54,8 @@ def publish(
     Guarantee: a reader sees all rows of the old run or all of the new one, in every isolation level, also while this
     runs (DELETE and COPY are versioned; TRUNCATE and renaming are not). Rows, positions and the run's end change in one
     transaction. Raises Superseded when another run was published since `run.base` and covers what this one does not.
-    When the columns change, readers wait for the commit, as long as the COPY takes.
+    When the columns or their masks change, readers wait for the commit, as long as the COPY takes. Once it returns, no
+    reader gets at a value of a masked column by any name (headrace.serve.masks).
     """
     import psycopg
     from psycopg import sql
@@ -59,13 +63,13 @@ def publish(
     try:
         with connect(project, autocommit=False) as connection:
             _compare_and_set(connection, view, run)
-            _shape(connection, view, columns)
-            _comments(connection, view, columns, run.comment)
-            table = sql.Identifier("batch", view)
+            _shape(connection, view, columns, run.masks)
+            _comments(connection, view, columns, run)
+            table = sql.Identifier(masks.home(run.masks, SCHEMA), view)
             connection.execute(sql.SQL("DELETE FROM {}").format(table))
             rows = copy_into(connection, table, columns, reader)
             connection.execute("UPDATE ops.views SET rows = %s WHERE view = %s", (rows, view))
-            ops.finish(connection, run.run_id, "succeeded", rows=rows, positions=run.positions)
+            ops.finish(connection, run.run_id, "succeeded", "", rows, run.positions, run.inputs, run.lake_version)
             return rows
     except psycopg.errors.DependentObjectsStillExist as error:
         said = (error.diag.message_detail or "").splitlines()
@@ -96,40 +100,43 @@ def _compare_and_set(connection: psycopg.Connection, view: str, run: Publication
     )
 
 
-def _shape(connection: psycopg.Connection, view: str, columns: tuple[PublishedColumn, ...]) -> None:
+def _shape(
+    connection: psycopg.Connection, view: str, columns: tuple[PublishedColumn, ...], masked: masks.Masks
+) -> None:
     """Gives the table the view's columns: new ones at the end are added, any other change makes the table anew."""
     from psycopg import sql
 
-    table, wanted = sql.Identifier("batch", view), [(c.name, c.postgres) for c in columns]
-    there = existing(connection, view)
-    if there == wanted:
+    wanted = [(c.name, c.postgres) for c in columns]
+    there, at, home = existing(connection, view), masks.where(connection, SCHEMA, view), masks.home(masked, SCHEMA)
+    if there == wanted and masks.recorded(connection, SCHEMA, view) == masked:
         return
     connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")  # type: ignore[arg-type] - our own constant
-    if there and wanted[: len(there)] == there:
+    table = sql.Identifier(home, view)
+    if there and at == home and wanted[: len(there)] == there:
         for name, type_ in wanted[len(there) :]:
             added = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table, sql.Identifier(name), sql.SQL(type_))  # type: ignore[arg-type]
             connection.execute(added)
-        return
-    if there is not None:
-        connection.execute(sql.SQL("DROP TABLE {}").format(table))
-    each = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in wanted]  # type: ignore[arg-type]
-    definitions = sql.SQL(", ").join(each)
-    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, definitions))
+    else:
+        if at == masks.SCHEMA:
+            connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(SCHEMA, view)))
+        if at is not None:
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(at, view)))
+        each = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in wanted]  # type: ignore[arg-type]
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(", ").join(each)))
+    masks.show(connection, SCHEMA, view, wanted, masked)
 
 
 def existing(connection: psycopg.Connection, view: str) -> list[tuple[str, str]] | None:
-    """The columns of batch.<view> as (name, type), or None when there is no such table."""
-    found = connection.execute(
-        """SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'batch' AND c.relname = %s AND c.relkind = 'r'""",
-        (view,),
-    ).fetchone()
-    if found is None:
+    """The columns of the view's rows as (name, type), or None when there is no such table."""
+    from psycopg import sql
+
+    at = masks.where(connection, SCHEMA, view)
+    if at is None:
         return None
     rows = connection.execute(
         """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-        WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
-        found,
+        WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
+        (sql.Identifier(at, view).as_string(connection),),
     ).fetchall()
     return [(name, _short(type_)) for name, type_ in rows]
 
@@ -138,16 +145,18 @@ def _short(type_: str) -> str:
     return {"timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamp"}.get(type_, type_)
 
 
-def _comments(connection: psycopg.Connection, view: str, columns: tuple[PublishedColumn, ...], comment: str) -> None:
+def _comments(
+    connection: psycopg.Connection, view: str, columns: tuple[PublishedColumn, ...], run: Publication
+) -> None:
     from psycopg import sql
 
-    table = sql.Identifier("batch", view)
+    table, kind = sql.Identifier(SCHEMA, view), sql.SQL("VIEW" if run.masks else "TABLE")
     described = connection.execute("SELECT obj_description(%s::regclass)", (table.as_string(connection),)).fetchone()
-    if described and (described[0] or "") != comment:
-        connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(table, sql.Literal(comment)))
+    if described and (described[0] or "") != run.comment:
+        connection.execute(sql.SQL("COMMENT ON {} {} IS {}").format(kind, table, sql.Literal(run.comment)))
     for column in columns:
         if column.comment:
-            name = sql.Identifier("batch", view, column.name)
+            name = sql.Identifier(SCHEMA, view, column.name)
             connection.execute(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(column.comment)))
 
 

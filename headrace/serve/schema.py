@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
 from headrace.project import Project
+from headrace.serve import masks
 from headrace.serve.database import connect
 
 if TYPE_CHECKING:
     import psycopg
 
-SCHEMAS = ("batch", "speed", "live", "alerts", "ops")
-READABLE = ("batch", "live", "alerts", "ops")  # speed holds unfinished sums: only `live` may show them
+SCHEMAS = ("batch", "speed", "live", "alerts", "ops", masks.SCHEMA)
+# speed holds unfinished sums: only `live` may show them; personal holds the rows of views with masked columns.
+READABLE = ("batch", "live", "alerts", "ops")
 READER_TIMEOUT = "60s"  # a dashboard's runaway query must not starve the alert path
 
 TABLES = """
@@ -21,6 +23,7 @@ CREATE TABLE IF NOT EXISTS ops.runs (
   run_id uuid PRIMARY KEY, view text NOT NULL, started_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz,
   state text NOT NULL, error text, rows bigint, positions jsonb, code_version text,
   full_run boolean NOT NULL DEFAULT false);
+ALTER TABLE ops.runs ADD COLUMN IF NOT EXISTS inputs jsonb, ADD COLUMN IF NOT EXISTS lake_version bigint;
 CREATE INDEX IF NOT EXISTS runs_view ON ops.runs (view, started_at DESC);
 CREATE TABLE IF NOT EXISTS ops.views (
   view text PRIMARY KEY, run_id uuid NOT NULL, positions jsonb NOT NULL, published_at timestamptz NOT NULL,
@@ -40,6 +43,24 @@ CREATE TABLE IF NOT EXISTS ops.sources (
   checked_at timestamptz NOT NULL);
 COMMENT ON TABLE ops.sources IS
   'Each captured source at its last check: bytes of log that its database keeps for us, age of what came last, notes.';
+CREATE TABLE IF NOT EXISTS ops.masks (
+  schema_name text NOT NULL, table_name text NOT NULL, column_name text NOT NULL, personal text[] NOT NULL,
+  PRIMARY KEY (schema_name, table_name, column_name));
+CREATE TABLE IF NOT EXISTS personal.errors (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, error text NOT NULL,
+  at timestamptz NOT NULL DEFAULT now());
+COMMENT ON TABLE ops.masks IS 'Columns that readers see masked, and the personal columns of the sources behind them.';
+COMMENT ON TABLE personal.errors IS 'Messages of jobs that read personal columns: engines quote values in them.';
+COMMENT ON SCHEMA personal IS 'Rows with personal values, for the owner; readers see them masked in batch and alerts.';
+CREATE TABLE IF NOT EXISTS ops.quality (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run_id uuid NOT NULL, table_name text NOT NULL,
+  check_name text NOT NULL, checked_at timestamptz NOT NULL DEFAULT now(), kind text NOT NULL, severity text NOT NULL,
+  passed boolean, rows bigint, unexpected bigint, observed text, examples jsonb NOT NULL DEFAULT '[]',
+  expectation text, note text, reason text, table_version text NOT NULL, definition text NOT NULL,
+  seconds double precision);
+CREATE INDEX IF NOT EXISTS quality_table ON ops.quality (table_name, id DESC);
+COMMENT ON TABLE ops.quality IS
+  'Every result of a quality check: passed is null when it could not be evaluated, and note says why.';
 COMMENT ON TABLE ops.certificates IS
   'Every audit of a table: proven means source = fold of landing = current, less the keys in quarantine.';
 COMMENT ON TABLE ops.runs IS 'Every run of a batch view: state is running, succeeded, unchanged, superseded or failed.';
@@ -80,6 +101,7 @@ def _text() -> str:
     ]
     lines += [f"CREATE SCHEMA IF NOT EXISTS {name};" for name in SCHEMAS]
     lines.append(TABLES)
+    lines.append(f"REVOKE ALL ON SCHEMA {masks.SCHEMA} FROM PUBLIC, reader;")
     for name in READABLE:
         lines.append(f"GRANT USAGE ON SCHEMA {name} TO reader;")
         lines.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO reader;")

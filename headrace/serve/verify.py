@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
 from headrace.project import Project
-from headrace.serve import ops
+from headrace.serve import masks, ops
 from headrace.serve.columns import columns
 from headrace.serve.database import connect
-from headrace.serve.publish import copy_into, existing
+from headrace.serve.publish import SCHEMA, copy_into, existing
 
 if TYPE_CHECKING:
     import uuid
@@ -45,7 +45,8 @@ def verify(project: Project, view: str, table: pa.Table, run_id: uuid.UUID) -> V
             raise HeadraceError("another run was published meanwhile", hint=f"headrace audit {view}")
         if existing(connection, view) != [(c.name, c.postgres) for c in wanted]:
             raise HeadraceError(f"the columns of batch.{view} are not those of its job", hint=f"headrace run {view}")
-        served, expected = sql.Identifier("batch", view), sql.Identifier("pg_temp", "expected")
+        served = sql.Identifier(masks.where(connection, SCHEMA, view) or SCHEMA, view)  # its rows, whatever readers see
+        expected = sql.Identifier("pg_temp", "expected")
         connection.execute(sql.SQL("CREATE TEMP TABLE expected (LIKE {}) ON COMMIT DROP").format(served))
         copy_into(connection, expected, wanted, table.to_batches())
         listed = sql.SQL(", ").join(

@@ -32,7 +32,7 @@ def examine_batch(sql: str, tables: Mapping[str, Columns]) -> Examined:
     if any(w.word == "," and after.word == "FROM" for w, after in pairwise(words)):
         return Examined(None)  # a column called from, which sqlglot takes for the clause
     try:
-        tree = sqlglot.parse_one(_readable(sql, words), read="spark", error_level=ErrorLevel.RAISE)
+        tree = sqlglot.parse_one(readable(sql, words), read="spark", error_level=ErrorLevel.RAISE)
     except ParseError as error:
         return Examined(None, (_syntax(error, words),))
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, IndexError, KeyError):
@@ -45,7 +45,7 @@ def examine_batch(sql: str, tables: Mapping[str, Columns]) -> Examined:
         return Examined(None)  # a form of query that the finder doesn't know: not the user's mistake
 
 
-def _readable(sql: str, words: list[Word]) -> str:
+def readable(sql: str, words: list[Word]) -> str:
     """The query with window(…) under another name of its length: sqlglot takes the word for the clause."""
     for index, word in enumerate(words[:-1]):
         if word.word == "WINDOW" and words[index + 1].word == "(":

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
 from headrace.project import Job, Project
-from headrace.serve import schema
+from headrace.project.personal import personal
+from headrace.serve import masks, schema
 from headrace.serve.database import locked
 from headrace.stream import offsets, plan, record, state, tables
 from headrace.stream.flink_rest import Flink
@@ -103,7 +104,7 @@ class _Ensure:
         if running and has_table and not restart and not full and self.flink.code(running) == version:
             return self._nothing(running, version)
         with self._checked() as ready:
-            sink = sink_of(self.job, ready.columns)
+            sink = sink_of(self.job, ready.columns, personal(self.project, self.job))
             tables.check_names(self.connection, self.job, sink)
             ready.sinks(sink.statements(self.project.addresses.bus, *jdbc(self.project.addresses.serving())))
             changed = bool(self.record.code_version) and self.record.code_version != version
@@ -151,7 +152,7 @@ class _Ensure:
         for path in choices:
             job_id, cause = self._submit(ready, path)
             if cause and _UNFIT.search(cause):
-                self.notes.append(f"the state at {path} can't be used: {cause}")
+                self.notes.append(f"the state at {path} can't be used: {self._for_readers(cause)}")
                 self.flink.cancel(job_id)
                 continue
             return self._started(job_id, cause, "restarted with new code, state kept" if changed else "restored", path)
@@ -224,7 +225,8 @@ class _Ensure:
                 self._write(savepoint=self.flink.savepoint(running, folder.as_uri() if folder else "", stop=True))
                 return
             except HeadraceError as error:
-                self.notes.append(f"{error.problems[0].message}; cancelled, its last checkpoint counts")
+                reason = self._for_readers(error.problems[0].message)
+                self.notes.append(f"{reason}; cancelled, its last checkpoint counts")
                 external = (self.flink.checkpoints(running).get("latest") or {}).get("completed") or {}
                 if plan.checkpoints(self.project, self.job) is None and external.get("external_path"):
                     self._write(savepoint=external["external_path"])
@@ -232,7 +234,10 @@ class _Ensure:
 
     def _write(self, **changes: str) -> None:
         self.record = replace(self.record, **changes)
-        record.write(self.connection, self.record)
+        record.write(self.connection, replace(self.record, error=self._for_readers(self.record.error)))
+
+    def _for_readers(self, text: str) -> str:
+        return masks.for_readers(self.connection, self.project, self.job.name, text)
 
     def _answer(self, action: str, path: str) -> dict[str, object]:
         r = self.record

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headrace.errors import HeadraceError, Place
 from headrace.project import Job, Project
+from headrace.project.personal import version as personal_version
 from headrace.sql import flink
 
 CHECKPOINT_SECONDS = 3
@@ -52,14 +53,15 @@ def words(project: Project, job: Job) -> set[str]:
 
 
 def code_version(project: Project, job: Job) -> str:
-    """Changes when the job would run differently: its text, its contracts' meaning, its topic names, or our SQL."""
+    """Changes when the job would run differently: its text, its contracts' meaning (also which columns of the result
+    are personal), its topic names, or our SQL."""
     tables = (project.table(t) for t in sorted({i.table for i in job.inputs}))
     made = [
         flink.changes_view(t.contract, project.source(t.source).mode == "events")
         + flink.raw_table(t, "", group(project, job), False)
         for t in tables
     ]
-    text = "\n".join([flink.GENERATOR, job.text, *made])
+    text = "\n".join([flink.GENERATOR, job.text, *made, *filter(None, [personal_version(project, job)])])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

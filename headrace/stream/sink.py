@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from headrace.errors import HeadraceError, Place, did_you_mean
 from headrace.project import Job
+from headrace.serve import masks
 from headrace.sql.flink import literal, name, with_options
+from headrace.sql.lineage import OPEN, Origins
 
 RESULT = "headrace_result"  # the user's query as a view
 SCHEMA = "alerts"
@@ -68,13 +70,22 @@ class ResultColumn:
 
 @dataclass(frozen=True)
 class Sink:
-    """The result of one job: its columns, key and severity; makes the statements of both sinks."""
+    """The result of one job: its columns, key and severity; makes the statements of both sinks.
+
+    `masks` are the columns that only the owner of the serving database sees; the topic has all values.
+    """
 
     job: str
     topic: str
     columns: tuple[ResultColumn, ...]
     key: tuple[str, ...]
     severity: str
+    masks: masks.Masks = field(default_factory=dict, hash=False)
+
+    @property
+    def schema(self) -> str:
+        """Where the rows go: readers see them in `alerts` in any case."""
+        return masks.home(self.masks, SCHEMA)
 
     @property
     def table_columns(self) -> dict[str, str]:
@@ -106,7 +117,7 @@ class Sink:
             "url": serving + ("&" if "?" in serving else "?") + "stringtype=unspecified&reWriteBatchedInserts=true",
             "username": user,
             "password": password,
-            "table-name": f"{SCHEMA}.{self.job}",
+            "table-name": f"{self.schema}.{self.job}",
             "sink.buffer-flush.interval": FLUSH,
             "sink.buffer-flush.max-rows": ROWS,
         }
@@ -149,8 +160,11 @@ class Sink:
         return {n: e for n, e in own.items() if n not in named}
 
 
-def sink_of(job: Job, described: list[tuple[str, str]]) -> Sink:
-    """The sink for a described result (name, type). Raises HeadraceError when it can't be stored or lacks its key."""
+def sink_of(job: Job, described: list[tuple[str, str]], origins: Origins = OPEN) -> Sink:
+    """The sink for a described result (name, type); `origins` says which of its columns hold personal values.
+
+    Raises HeadraceError when the result can't be stored or lacks its key.
+    """
     columns = tuple(ResultColumn(n, t) for n, t in described)
     names = [c.name for c in columns]
     header = Place(job.path, next((n for n, line in enumerate(job.text.splitlines(), 1) if "key:" in line), 1))
@@ -176,7 +190,10 @@ def sink_of(job: Job, described: list[tuple[str, str]]) -> Sink:
                 place=Place(job.path, 1),
                 hint="CAST it to a type that PostgreSQL has",
             )
-    return Sink(job.name, job.topic, columns, job.key, job.options.get("severity", "info"))
+    hidden = origins.among(names)
+    if "alert_id" not in names and any(k in hidden for k in job.key):  # a hash of the key: who guesses it, knows it
+        hidden["alert_id"] = frozenset().union(*(hidden.get(k, ()) for k in job.key))
+    return Sink(job.name, job.topic, columns, job.key, job.options.get("severity", "info"), hidden)
 
 
 def jdbc(address: str) -> tuple[str, str, str]:

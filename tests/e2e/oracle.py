@@ -15,7 +15,10 @@ from deltalake import DeltaTable
 
 from headrace.lake import paths
 from headrace.project import Job, Project
+from headrace.project.personal import personal
+from headrace.serve import masks
 from headrace.serve.database import connect
+from headrace.serve.masks import MASK
 from tests.e2e import truth
 
 SHOWN = 5
@@ -56,8 +59,9 @@ def differences(project: Project) -> dict[str, str]:
         copied.execute(f'CREATE TABLE "{job.name}" AS {sql(job)}')
         expected, columns = _ask(copied, f'SELECT * FROM "{job.name}"')
         assert expected, f"the view {job.name} is empty: nothing would be compared"
-        if difference := compare(columns, expected, _served(project, job.name, columns)):
-            found[job.name] = difference
+        for role, wanted in (("headrace", expected), ("reader", _masked(project, job.name, columns, expected))):
+            if difference := compare(columns, wanted, _served(project, job.name, columns, role)):
+                found[job.name] = f"as {role}: {difference}"
     for name, query in ALERTS.items():
         expected, columns = _ask(copied, query)
         with connect(project, role="reader") as connection:
@@ -103,9 +107,20 @@ def _ask(database: duckdb.DuckDBPyConnection, query: str) -> tuple[Rows, list[st
     return cursor.fetchall(), [column[0] for column in cursor.description or ()]
 
 
-def _served(project: Project, view: str, columns: list[str]) -> Rows:
-    with connect(project, role="reader") as connection:
-        cursor = connection.execute(f'SELECT * FROM batch."{view}"')  # type: ignore[arg-type]
+def _masked(project: Project, view: str, columns: list[str], rows: Rows) -> Rows:
+    """The rows as readers must see them: no value of a personal column."""
+    hidden = personal(project, project.job(view)).among(columns)
+    mask = [column in hidden for column in columns]
+    return [
+        tuple((MASK if isinstance(v, str) else None) if m else v for v, m in zip(row, mask, strict=True))
+        for row in rows
+    ]
+
+
+def _served(project: Project, view: str, columns: list[str], role: str) -> Rows:
+    with connect(project, role) as connection:
+        at = (role == "headrace" and masks.where(connection, "batch", view)) or "batch"
+        cursor = connection.execute(f'SELECT * FROM {at}."{view}"')  # type: ignore[arg-type]
         served = [column.name for column in cursor.description or ()]
         assert served == columns, f"batch.{view} has the columns {served}, its SQL makes {columns}"
         return cursor.fetchall()

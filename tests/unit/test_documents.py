@@ -14,6 +14,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "ARCHITECTURE.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "docs/histories.md",
     *sorted((ROOT / "decisions").glob("*.md")),
 ]
 IDS = [str(d.relative_to(ROOT)) for d in DOCUMENTS]
@@ -32,6 +33,15 @@ def test_files_that_are_named_are_there(document: Path):
     text = document.read_text(encoding="utf-8")
     named = set(re.findall(r"(?<![\w/<.-])((?:[a-z_]+/)+[a-z_0-9]+\.(?:py|sql|yml|yaml|sh))\b", text))
     lost = [n for n in named - OTHERS if not (ROOT / n).exists() and not (ROOT / "headrace" / n).exists()]
+    assert lost == []
+
+
+def test_the_histories_name_tests_that_are_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/histories.md").read_text(encoding="utf-8"))
+    assert len(named) > 15
+    lost = [
+        f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
     assert lost == []
 
 

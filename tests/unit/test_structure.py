@@ -23,6 +23,7 @@ ORDER = [
     {"workflow"},
     {"audit"},
     {"batch", "stream"},
+    {"quality"},
     {"serve"},
     {"ingest"},
     {"lake"},
@@ -31,7 +32,10 @@ ORDER = [
     {"errors", "jobs"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-ENGINES = ("pyspark", "deltalake", "confluent_kafka", "duckdb", "psycopg", "pandas", "pyarrow", "pyflink", "airflow")
+ENGINES = (
+    "pyspark", "deltalake", "confluent_kafka", "duckdb", "psycopg", "pandas", "pyarrow", "pyflink", "airflow",
+    "great_expectations",
+)  # fmt: skip
 
 
 def modules() -> dict[str, Path]:
@@ -127,18 +131,22 @@ def test_light_rooms_import_no_engine(light: str):
 
 
 def test_help_is_quick_and_loads_no_verb():
-    code = "import sys; sys.argv = ['headrace', '--help']\nfrom headrace.cli import main\n"
-    code += "try: main()\nexcept SystemExit: pass\n"
-    code += "print('LOADED', *[m for m in sys.modules if m.startswith(('headrace.project', 'headrace.cli.'))])"
-    took = []
-    for _ in range(3):  # processor time, best of three: the machine may be busy with something else
+    """In processor time, beside a program of typer's with one empty command: the machine may be busy or slow."""
+    run = "import sys; sys.argv = ['headrace', '--help']\n{}\ntry: main()\nexcept SystemExit: pass\n"
+    ours = run.format("from headrace.cli import main")
+    ours += "print('LOADED', *[m for m in sys.modules if m.startswith(('headrace.project', 'headrace.cli.'))])"
+    least = run.format("import typer; main = typer.Typer()\n@main.command()\ndef verb(): ...")
+    took: dict[str, list[float]] = {ours: [], least: []}
+    said = {}
+    for code in (ours, least) * 3:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert done.stdout.splitlines()[-1] == "LOADED headrace.cli.context headrace.cli.app"
-    assert " check " in done.stdout
-    assert min(took) < 0.6
+        took[code].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        said[code] = done.stdout
+    assert said[ours].splitlines()[-1] == "LOADED headrace.cli.context headrace.cli.app"
+    assert " check " in said[ours]
+    assert min(took[ours]) < 1.6 * min(took[least])
 
 
 def test_files_are_small():

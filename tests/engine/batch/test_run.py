@@ -10,9 +10,11 @@ import pytest
 from headrace.batch.run import positions, run
 from headrace.errors import HeadraceError
 from headrace.lake import paths, reading
+from headrace.lake.commits import history
 from headrace.project import load
 from headrace.serve.database import connect
 from headrace.serve.reading import query
+from headrace.serve.runs import runs
 
 from .conftest import contract, project_files
 
@@ -103,6 +105,16 @@ def test_a_view_follows_its_tables_and_says_what_it_covers(project, land) -> Non
         assert row.fetchone() == ("succeeded", 2, False, "2")
         comment = connection.execute("SELECT obj_description('batch.per_shop'::regclass)").fetchone()
         assert comment == ("Sales per shop. (owner: finance)",)
+    (ran,) = runs(project, "per_shop", 1)
+    assert ran["run_id"] == str(done.run_id)
+    commit = history(paths.batch(project, "per_shop"), 1)[0]
+    assert (commit.version, commit.by["what"], commit.rows) == (ran["lake_version"], "run of per_shop", 2)
+    assert commit.state["inputs"] == ran["inputs"]
+    version = ran["inputs"]["sales"].rpartition("@")[2]
+    folded = next(c for c in history(paths.current(project, "sales")) if str(c.version) == version)
+    assert (folded.by["what"], folded.state["positions"]) == ("fold of landed changes", {"0": 1, "1": 2})
+    assert reading.query(project, "SELECT count(*) FROM sales", version)[1] == [(3,)]
+    assert reading.query(project, "SELECT count(*) FROM per_shop", folded.time.isoformat())[1] == [(0,)]  # a run before
 
 
 def test_a_run_without_changes_is_cheap_and_markers_move_its_positions(project, land) -> None:
@@ -218,3 +230,28 @@ def test_a_view_that_has_not_run_is_named(project) -> None:
     assert str(error.value.problems[0].place).endswith("reads_later.sql:2")
     assert error.value.problems[0].hint == "headrace run later"
     assert not (project.root / paths.batch(project, "reads_later")).exists()
+
+
+def test_a_tag_masks_the_view_with_its_next_run(project, land) -> None:
+    land(project, "shops", [{"op": "c", "key": {"shop": "z"}, "after": {"shop": "z", "city": "Uri"}}])
+    text = "SELECT shop, upper(city) AS place FROM shops WHERE shop = 'z'"
+    made = rewritten(project, "jobs/batch/places.sql", text)
+    run(made, made.job("places"))
+    assert query(made, "SELECT * FROM places").rows == [("z", "URI")]
+    contract_ = project.root / "schemas/shops.yaml"
+    contract_.write_text(contract_.read_text().replace("name: city,", "name: city, tags: [personal],"))
+    tagged = load(project.root)
+    assert run(tagged, tagged.job("places")).state == "succeeded"  # although no row changed
+    assert query(tagged, "SELECT * FROM places").rows == [("z", "***")]
+    with connect(project) as connection:
+        assert connection.execute("SELECT * FROM personal.places").fetchall() == [("z", "URI")]
+    assert run(tagged, tagged.job("places")).state == "unchanged"
+    broken = rewritten(tagged, "jobs/batch/places.sql", text.replace("upper(city)", "raise_error(city)"))
+    with pytest.raises(HeadraceError, match="Uri"):
+        run(broken, broken.job("places"))
+    state, why = query(tagged, "SELECT state, error FROM ops.runs ORDER BY started_at DESC LIMIT 1").rows[0]
+    assert state == "failed"
+    assert "Uri" not in str(why)
+    with connect(project) as connection:
+        kept = connection.execute("SELECT error FROM personal.errors ORDER BY id DESC LIMIT 1").fetchone()
+    assert "Uri" in str(kept)

@@ -16,6 +16,9 @@ from headrace.serve import ops, reading, schema
 from headrace.serve.columns import columns
 from headrace.serve.database import connect, locked, still_held
 from headrace.serve.publish import Publication, Superseded, publish
+from headrace.serve.runs import runs
+
+ONE = pa.table({"n": [1]})
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +155,31 @@ def test_an_older_run_never_replaces_a_newer_one(project) -> None:
     with pytest.raises(Superseded):
         put(project, "race", pa.table({"n": [3]}), upto=3, base=first)  # began before the run above, ends after it
     assert reading.query(project, "SELECT n FROM race").rows == [(5,)]
+
+
+def test_each_run_remembers_what_it_read_and_wrote(project) -> None:
+    base = None
+    for version in (3, 4):
+        with connect(project) as connection:
+            run_id = ops.start(connection, "kept_runs", "code", False)
+        inputs = {"t": f"/lake/current/t@{version + 10}"}
+        run = Publication(run_id, {"t": {0: version}}, "code", base, inputs, version)
+        publish(project, "kept_runs", columns(ONE.schema), ONE.to_reader(), run)
+        base = run_id
+    with connect(project) as connection:
+        ops.finish(connection, ops.start(connection, "kept_runs", "code", True), "failed", error="no such column")
+    newest, second, first = runs(project, "kept_runs", 5)
+    assert (newest["state"], newest["error"], newest["full_run"], newest["inputs"]) == (
+        "failed",
+        "no such column",
+        True,
+        None,
+    )
+    assert [(r["lake_version"], r["inputs"], r["positions"], r["rows"]) for r in (first, second)] == [
+        (3, {"t": "/lake/current/t@13"}, {"t": {"0": 3}}, 1),
+        (4, {"t": "/lake/current/t@14"}, {"t": {"0": 4}}, 1),
+    ]
+    assert runs(project, "kept_runs", 1) == [newest]
 
 
 def test_the_reader_only_reads(project) -> None:

@@ -78,8 +78,8 @@ class Company:
         reached = stream.positions(self.project, job)
         return all(reached.get(at, 0) >= end for at, end in self.sent.items() if at[0] in topics)
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.project.addresses.serving("reader")) as connection:
+    def rows(self, query: str, role: str = "reader") -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.project.addresses.serving(role)) as connection:
             return connection.execute(query).fetchall()  # type: ignore[arg-type]
 
     def on_topic(self, topic: str, seconds: float = 10.0) -> list[tuple[Any, Any]]:

@@ -76,8 +76,15 @@ def test_each_job_alerts_what_it_should_and_nothing_else(company, until):
     assert company.rows(late) == [(2, 60), (4, 60)]
     record = "SELECT order_id, trip_id, payment_id, amount::text, stars, comment FROM alerts.order_record ORDER BY 1"
     until(lambda: len(company.rows(record)) >= 2, 20, "two completed orders")
-    assert company.rows(record) == [(1, "t", 201, "31.40", 1, "cold"), (4, "t", 204, "31.40", None, None)]
-    assert company.rows("SELECT order_id, stars, comment FROM alerts.unhappy_customer") == [(1, 1, "cold")]  # in Python
+    assert company.rows(record) == [(1, "t", 201, "31.40", 1, "***"), (4, "t", 204, "31.40", None, None)]
+    raw = record.replace("alerts.", "personal.")
+    assert company.rows(raw, "headrace") == [(1, "t", 201, "31.40", 1, "cold"), (4, "t", 204, "31.40", None, None)]
+    unhappy = "SELECT order_id, stars, comment FROM {}.unhappy_customer"  # in Python
+    assert company.rows(unhappy.format("alerts")) == [(1, 1, "***")]
+    assert company.rows(unhappy.format("personal"), "headrace") == [(1, 1, "cold")]
+    where = "SELECT count(*), count(latitude), count(longitude) FROM {}.courier_emergency"
+    assert company.rows(where.format("alerts")) == [(2, 0, 0)]
+    assert company.rows(where.format("personal"), "headrace") == [(2, 2, 2)]
 
 
 def test_alerts_are_on_their_topics_under_the_same_id(company):

@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from headrace.ingest.decode import MAX_VALUE, WrongTimestamp
+from headrace.ingest import headers
+from headrace.ingest.columns import Landed, Rejected
+from headrace.ingest.decode import MAX_VALUE, Decoder, WrongTimestamp
 from headrace.ingest.positions import positioner
 
 ROW = {"id": 7, "guest": "Ada", "paid": "12.50", "left_at": "2026-01-01T00:00:00.123456Z"}
@@ -209,3 +211,31 @@ def test_a_record_without_append_time_stops_the_table(land, record) -> None:
     rows, (bad,) = land("postgresql", record(change("c", None, ROW), kind=1), strict=False)
     assert rows == []
     assert "append time" in bad["reason"]
+
+
+def test_a_change_that_the_connector_sends_again_lands_once(visits, record) -> None:
+    decoder, landed, rejected = Decoder(visits, "postgresql", "cdc"), Landed(), Rejected()
+    first, other = change("c", None, ROW), change("u", ROW, ROW)
+    decoder.decode(
+        [record(first, at=5), record(first, at=6), record(other, at=7), record(first, at=8)], landed, rejected
+    )
+    assert (landed.offset, len(rejected)) == ([5, 7, 8], 0)
+    replayed = record(other, at=9, head=[("headrace-origin", b"shop.visits/1/7/0"), ("headrace-first", b"7")])
+    decoder.decode([record(other, at=9), replayed], landed, rejected)
+    assert landed.offset == [5, 7, 8, 9, 9]
+
+
+def test_rows_of_a_table_that_is_taken_again_all_land_and_hide_no_repeat(visits, record) -> None:
+    decoder, landed, rejected = Decoder(visits, "postgresql", "cdc"), Landed(), Rejected()
+    created = change("c", None, ROW)
+    read = change("r", None, ROW, lsn=None, sequence='["60", "60"]', snapshot="incremental")
+    complete = [(headers.MARKER, b"quiet-1"), (headers.EPOCH, b"9"), (headers.FLOOR, b"0050/")]
+    sent = [record(created, at=5), record(read, at=6), record(read, at=7), record({}, at=8, head=complete)]
+    decoder.decode([*sent, record(created, at=9)], landed, rejected)
+    assert (landed.offset, landed.op, len(rejected)) == ([5, 6, 7, 8], ["c", "r", "r", "m"], 0)
+
+
+def test_a_snapshot_may_repeat_what_it_sent(visits, record) -> None:
+    decoder, landed = Decoder(visits, "postgresql", "cdc"), Landed()
+    decoder.decode([record(change("r", None, ROW), at=5), record(change("r", None, ROW), at=6)], landed, Rejected())
+    assert landed.offset == [5, 6]

@@ -67,6 +67,33 @@ def test_positions_move_with_the_rows(project: Project) -> None:
     assert landing.data_positions(project, "t") == {0: 5, 1: 0, 2: 1}
 
 
+def test_the_newest_change_of_a_partition_is_found_behind_markers(project: Project) -> None:
+    handle = landing.open_landing(project, "t", ID, 2)
+    assert landing.newest(handle, ID, 0) is None
+    row = {"op": "c", "partition": 0, "landing_date": datetime.now(UTC).date()}
+    changes = [row | {"offset": o, "position": f"p{o}", "key": f'{{"id":{o}}}'} for o in (0, 1)]
+    landing.append(handle, pa.Table.from_pylist(changes, schema=rows.LANDING), ID, {0: (0, 2)})
+    landing.append(handle, pa.concat_tables([batch(2, op="m"), batch(7, partition=1)]), ID, {0: (2, 3), 1: (0, 8)})
+    assert landing.newest(handle, ID, 0) == ("p1", "c", '{"id":1}')
+    assert landing.newest(landing.open_landing(project, "t", ID, 2), ID, 0) == ("p1", "c", '{"id":1}')
+    # Also behind one that says that a snapshot is complete, which counts as data for views.
+    for at, gap in ((3, 0), (4, 70), (75, 0)):
+        marker = row | {"op": "m", "offset": at + gap, "snapshot": rows.COMPLETE}
+        landing.append(handle, pa.Table.from_pylist([marker], schema=rows.LANDING), ID, {0: (at, at + gap + 1)})
+        assert landing.data_positions(project, "t")[0] == at + gap + 1
+        assert landing.newest(handle, ID, 0) == ("p1", "c", '{"id":1}')
+    assert landing.newest(handle, ID, 1) == (None, "c", None)
+
+
+def test_a_partition_of_completed_snapshots_alone_has_no_newest_change(project: Project) -> None:
+    handle = landing.open_landing(project, "t", ID, 1)
+    now = datetime.now(UTC)
+    row = {"op": "m", "partition": 0, "snapshot": rows.COMPLETE, "landing_date": now.date()}
+    data = pa.Table.from_pylist([row | {"offset": o} for o in (0, 900)], schema=rows.LANDING)
+    landing.append(handle, data, ID, {0: (0, 901)})
+    assert landing.newest(handle, ID, 0) is None
+
+
 def test_a_table_that_was_never_landed_has_no_positions(project: Project) -> None:
     assert landing.positions(project, "t") == {}
     assert landing.last_landed(project, "t") is None

@@ -40,6 +40,21 @@ def test_only_what_can_be_run_again_becomes_a_dead_job(clinic):
     assert dead == {"batch__visits_per_bed", "batch__busiest_bed", "batch__tariffs_now", "source__lists__pull"}
 
 
+def test_a_source_whose_contracts_have_checks_gets_a_dag_that_runs_them(clinic):
+    checked = """schema:
+  - name: beds
+    quality:
+      - {metric: rowCount, mustBeGreaterThan: 0}
+    properties:
+      - {name: id, logicalType: integer, primaryKey: true}
+      - {name: amount, logicalType: integer}
+"""
+    found = {p.dag_id: p for p in plans(clinic(**{"schemas/beds.yaml": checked}))}
+    assert found["source__ward__quality"].step.arguments == ("quality", "ward")
+    assert found["source__ward__quality"].schedule.endswith("-59/60 * * * *")
+    assert "source__lists__quality" not in found
+
+
 def test_a_broken_file_takes_no_other_dag_with_it(clinic):
     project = clinic(**{"jobs/batch/wrong.sql": "-- Wrong.\nSELECT * FROM vizits\n"})
     assert "batch__wrong" not in {p.dag_id for p in plans(project)}

@@ -6,6 +6,7 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.project import Job
+from headrace.sql.lineage import Origins
 from headrace.stream.sink import sink_of
 
 TEXT = "-- A dear visit.\n-- key: id\n-- severity: page\nSELECT id, fee, event_time AS seen FROM visits_changes\n"
@@ -71,3 +72,12 @@ def test_a_column_that_can_not_be_stored_is_named(
 ) -> None:
     with pytest.raises(HeadraceError, match=says.replace("$", r"\$")):
         sink_of(make_job(TEXT), [("id", "BIGINT"), column])
+
+
+def test_personal_columns_go_where_only_the_owner_looks(make_job: Callable[..., Job]) -> None:
+    names = frozenset({"visits.fee"})
+    sink = sink_of(make_job(TEXT), RESULT, Origins({"fee": names}))
+    assert sink.masks == {"fee": names}
+    assert "'table-name' = 'personal.dear_visit'" in sink.statements("bus:1", "jdbc:x", "u", "p")[0]
+    hashed = sink_of(make_job(TEXT), RESULT, Origins({"id": names}))
+    assert set(hashed.masks) == {"id", "alert_id"}  # alert_id is a hash of the key
