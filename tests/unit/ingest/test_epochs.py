@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, controls, epochs, headers, markers, topics
+from headrace.ingest import bus, controls, epochs, headers, markers, resync, topics
 from headrace.ingest.positions import positioner
 from headrace.lake import landing
 from headrace.lake.arrivals import look
@@ -155,3 +157,18 @@ def test_a_row_of_an_incremental_snapshot_lies_behind_what_its_chunk_had_seen():
     assert asked < seen < row < later
     with pytest.raises(ValueError, match="before any commit"):
         position({"lsn": None, "sequence": '[null, "160"]', "snapshot": "incremental"})
+
+
+def test_waiting_for_a_table_goes_on_when_its_source_begins_anew(house, wire, monkeypatch):
+    source, table = house.part("house.visits")
+    looks = [
+        [epochs.Open("house", "visits", 0, 8, "x")],
+        [epochs.Open("house", "", 0, 9), epochs.Open("other", "visits", 0, 9)],
+        [epochs.Open("other", "visits", 0, 9)],
+    ]
+    monkeypatch.setattr(resync.epochs, "settle", lambda project, records: looks.pop(0))
+    monkeypatch.setattr(resync.controls, "Watched", lambda project: SimpleNamespace(now=dict))
+    monkeypatch.setattr(resync.database, "mark", lambda *given: None)
+    monkeypatch.setattr(resync, "LOOK", 0.0)
+    resync._until_complete(house, source, table, time.monotonic() + 60, 60)
+    assert looks == []
