@@ -20,7 +20,11 @@ schema:
     properties:
       - {name: id, logicalType: integer, required: true, primaryKey: true}
 """
-SOURCE = "kind: postgresql\nconnection: {url: 'postgresql://a:${SECRET}@127.0.0.1:1/shop'}\ntables: {orders: public.orders}\n"
+SOURCE = """\
+kind: postgresql
+connection: {url: 'postgresql://a:${SECRET}@127.0.0.1:1/shop'}
+tables: {orders: public.orders}
+"""
 
 
 @pytest.mark.parametrize("moment", ["STOPPED", "UNASSIGNED", "PAUSED"])
