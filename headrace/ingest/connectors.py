@@ -143,9 +143,10 @@ def _ensure(project: Project, source: Source, client: httpx.Client, decided: Rec
     if known is None or {k: v for k, v in known.items() if k != "name"} != wanted:
         _call(client, "PUT", f"/connectors/{source.name}/config", json=wanted, source=source)
     if known and (status := _call(client, "GET", f"/connectors/{source.name}/status", missing=None)):
-        if status["connector"]["state"] == "STOPPED":
+        state = _state(source, status)["state"]
+        if state not in ("RUNNING", "FAILED"):  # a stopped one is UNASSIGNED, too, while it takes a configuration
             _call(client, "PUT", f"/connectors/{source.name}/resume")
-        elif _state(source, status)["state"] == "FAILED":
+        elif state == "FAILED":
             params = {"includeTasks": "true", "onlyFailed": "true"}
             _call(client, "POST", f"/connectors/{source.name}/restart", params=params)
     return warnings

@@ -24,8 +24,8 @@ _SIGNALS = "CREATE TABLE IF NOT EXISTS {} (id varchar(64) PRIMARY KEY, type varc
 
 
 @contextmanager
-def connect(project: Project, source: Source) -> Iterator[Any]:
-    """A cursor on the source's database, each statement committed at once.
+def connect(project: Project, source: Source, autocommit: bool = True) -> Iterator[Any]:
+    """A cursor on the source's database, each statement committed at once unless the caller commits itself.
 
     Raises HeadraceError naming the source's file and line when it can't be reached or refuses the user.
     """
@@ -35,11 +35,13 @@ def connect(project: Project, source: Source) -> Iterator[Any]:
     try:
         if source.kind == "postgresql":
             connection: Any = psycopg.connect(
-                **common, port=parts.port or 5432, dbname=base, autocommit=True, connect_timeout=SECONDS
+                **common, port=parts.port or 5432, dbname=base, autocommit=autocommit, connect_timeout=SECONDS
             )
         else:
             port = parts.port or 3306
-            connection = pymysql.connect(**common, port=port, database=base, autocommit=True, connect_timeout=SECONDS)
+            connection = pymysql.connect(
+                **common, port=port, database=base, autocommit=autocommit, connect_timeout=SECONDS
+            )
     except (psycopg.OperationalError, pymysql.err.MySQLError) as error:
         raise _refused(source, error) from error
     try:

@@ -7,21 +7,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from headrace.project import Project
-from tests.engine.ingest.conftest import Worker, contract
+from tests.engine.ingest.conftest import Worker, contract, workers
 
 
 @pytest.fixture(scope="module")
 def work_module() -> Iterator[Callable[[Project], Worker]]:
     """work_module(project) starts a landing worker; it is stopped after the file's last test."""
-    workers: list[Worker] = []
-
-    def start(project: Project) -> Worker:
-        workers.append(Worker(project))
-        return workers[-1]
-
-    yield start
-    for worker in workers:
-        worker.stop()
+    with workers() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

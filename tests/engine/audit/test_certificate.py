@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
-import pymysql
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
@@ -23,6 +21,7 @@ from headrace.audit.keys import Range
 from headrace.batch.current import refresh
 from headrace.batch.session import session
 from headrace.ingest import connectors, topics
+from headrace.ingest.database import connect
 from headrace.lake import paths
 from headrace.project import Project
 
@@ -49,19 +48,8 @@ class Service:
 
     @contextmanager
     def cursor(self, commit: bool = True) -> Iterator[Any]:
-        parts = urlsplit(self.project.addresses.source(self.source))
-        common: dict[str, Any] = {"host": parts.hostname, "port": parts.port, "user": parts.username}
-        common["password"] = parts.password
-        base = parts.path.strip("/")
-        if self.kind == "postgresql":
-            connection: Any = psycopg.connect(**common, dbname=base, autocommit=commit)
-        else:
-            connection = pymysql.connect(**common, database=base, autocommit=commit)
-        try:
-            with connection.cursor() as cursor:
-                yield cursor
-        finally:
-            connection.close()
+        with connect(self.project, self.source, autocommit=commit) as cursor:
+            yield cursor
 
     def make(self) -> None:
         with self.cursor() as cursor:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +43,25 @@ class Worker:
         return self.process.wait(timeout=30)
 
 
+@contextmanager
+def workers() -> Iterator[Callable[[Project], Worker]]:
+    """A function that starts landing workers; those still running at the end of the block are stopped."""
+    started: list[Worker] = []
+
+    def start(project: Project) -> Worker:
+        started.append(Worker(project))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.stop()
+
+
 @pytest.fixture
 def work() -> Iterator[Callable[[Project], Worker]]:
     """work(project) starts a landing worker; those still running at the end are stopped."""
-    workers: list[Worker] = []
-
-    def start(project: Project) -> Worker:
-        workers.append(Worker(project))
-        return workers[-1]
-
-    yield start
-    for worker in workers:
-        worker.stop()
+    with workers() as start:
+        yield start
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import psycopg
-import pymysql
 import pytest
 
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, connectors, debezium, markers, topics
+from headrace.ingest.database import connect
 from headrace.local import supervise
 from headrace.project import Project
 
@@ -35,22 +34,9 @@ class Database:
 
     @contextmanager
     def cursor(self, commit: bool = True):
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(self.project.addresses.source(self.source))
-        common: dict[str, Any] = {"host": parts.hostname, "port": parts.port, "user": parts.username}
-        common["password"] = parts.password
-        base = parts.path.strip("/")
-        if self.kind == "postgresql":
-            connection: Any = psycopg.connect(**common, dbname=base, autocommit=commit)
-        else:
-            connection = pymysql.connect(**common, database=base, autocommit=commit)
-        try:
-            with connection.cursor() as cursor:
-                yield cursor
-            connection.commit()
-        finally:
-            connection.close()
+        with connect(self.project, self.source, autocommit=commit) as cursor:
+            yield cursor
+            cursor.connection.commit()
 
     def fill(self, ids: range, state: str = "new") -> None:
         """Rows in transactions of 100."""
@@ -234,13 +220,13 @@ def test_a_slot_that_was_lost_stops_its_source_and_no_other(complete, captured, 
     database = Database(captured, "postgresql")
     complete(database)
     slot = debezium.config(captured, database.source, 1)["slot.name"]
-    with httpx.Client(base_url=captured.addresses.connect, timeout=30) as connect, database.cursor() as cursor:
+    with httpx.Client(base_url=captured.addresses.connect, timeout=30) as client, database.cursor() as cursor:
 
         def free() -> bool:
             cursor.execute("SELECT active FROM pg_replication_slots WHERE slot_name = %s", (slot,))
             return cursor.fetchone() == (False,)
 
-        connect.put(f"/connectors/{database.source.name}/stop").raise_for_status()
+        client.put(f"/connectors/{database.source.name}/stop").raise_for_status()
         until(free, 30, "the slot is free")
         cursor.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
         database.fill(range(9000, 9010), "nobody saw this")  # no slot keeps it

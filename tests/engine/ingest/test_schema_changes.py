@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
-import pymysql
 import pytest
 
 from headrace.ingest import connectors, controls, drift, markers, topics
+from headrace.ingest.database import connect
 from headrace.lake import observed
 from headrace.project import Project, load
 
@@ -39,19 +37,8 @@ class Database:
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:
-        parts = urlsplit(self.project.addresses.source(self.source))
-        common: dict[str, Any] = {"host": parts.hostname, "port": parts.port, "user": parts.username}
-        common |= {"password": parts.password, "autocommit": True}
-        base = parts.path.strip("/")
-        if self.kind == "postgresql":
-            connection: Any = psycopg.connect(**common, dbname=base)
-        else:
-            connection = pymysql.connect(**common, database=base)
-        try:
-            with connection.cursor() as cursor:
-                yield cursor
-        finally:
-            connection.close()
+        with connect(self.project, self.source) as cursor:
+            yield cursor
 
     def do(self, *statements: str) -> None:
         """Statements, in which {add} stands for that table; each time a row of the steady table goes before."""

@@ -41,7 +41,7 @@ class Connect:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         method, last = request.method, request.url.path.rpartition("/")[2]
-        tasks = [] if self.state == "STOPPED" else [{"state": "RUNNING"}]
+        tasks = [] if self.state in ("STOPPED", "UNASSIGNED") else [{"state": "RUNNING"}]
         status = {"connector": {"state": self.state}, "tasks": tasks}
         if last == "connectors":
             known = {"house": {"status": status, "info": {"config": self.config}}} if self.config else {}
@@ -53,6 +53,8 @@ class Connect:
         self.do(last)
         if last == "config":
             self.config = json.loads(request.content)
+            if self.state == "STOPPED":  # what Connect says while it takes it; it starts nothing by itself
+                self.state = "UNASSIGNED"
         self.state = {"stop": "STOPPED", "resume": "RUNNING"}.get(last, self.state)
         return httpx.Response(204)
 
