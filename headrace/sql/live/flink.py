@@ -1,0 +1,185 @@
+"""Flink SQL of a live view: partials per key, chunk and partition from the changes on the bus.
+
+sqlglot has no Flink dialect, so this is one of our own, for the operations of the allow-list. A change of a database
+row is read with both its images and becomes one row where they have the same key, so that an update from 10 to 12 shows
+as +2 (CORRECTNESS 16), else one row for each. Snapshot rows and replayed messages carry no sign: the batch layer counts
+them in a full run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from headrace.sql.flink import literal, name, typed_value, valid_value
+from headrace.sql.live.text import Dialect, listed
+from headrace.sql.live.tree import APPENDED, Measure, Node, View
+from headrace.sql.live.types import written
+
+if TYPE_CHECKING:
+    from headrace.project.contract import Column
+
+GENERATOR = "1"  # part of every live view's version: raise it when the generated text changes its meaning
+REPLAYED = "headrace-origin"  # header of a replayed message: headrace.lake.rows.ORIGIN
+PARTITION, OFFSET, APPENDED_AT, HEADERS = "__partition", "__offset", "__appended_at", "__headers"
+SIGNED, SPEED = "headrace_signed", "headrace_speed"  # the view of signed rows, and the table that takes the partials
+
+
+class Flink(Dialect):
+    engine = "flink"
+
+    def moment(self, value) -> str:  # type: ignore[no-untyped-def]
+        return f"CAST({super().moment(value)} AS TIMESTAMP_LTZ(6))"
+
+    def _trunc(self, node: Node) -> str:
+        return f"CAST(FLOOR({self.text(node.args[0])} TO {node.value}) AS TIMESTAMP_LTZ(6))"
+
+    def _bucket(self, node: Node) -> str:
+        length, unit = node.value
+        outer = "HOUR" if unit == "MINUTE" else "DAY"
+        moment = self.text(node.args[0])
+        part = f"EXTRACT({unit} FROM {moment})"
+        start = f"TIMESTAMPADD({unit}, CAST({part} - MOD({part}, {length}) AS INT), FLOOR({moment} TO {outer}))"
+        return f"CAST({start} AS TIMESTAMP_LTZ(6))"
+
+    def _part(self, node: Node) -> str:
+        return f"CAST(EXTRACT({node.value} FROM {self.text(node.args[0])}) AS BIGINT)"
+
+
+def chunk(moment: str, seconds: int) -> str:
+    """The number of the chunk of an append time: whole chunks since 1970."""
+    return f"(EXTRACT(EPOCH FROM {moment}) / {seconds})"  # a TIMESTAMPDIFF in seconds would be an INT, until 2038
+
+
+def insert(view: View) -> str:
+    """The statement that fills the speed table from SIGNED: a row per key, chunk and partition, again with each change.
+
+    Guarantee: a row with `upto` holds every signed row of its key and chunk up to that offset of its partition, and
+    none behind it. The latest of a chunk's rows replaces the ones before.
+    """
+    names = [k.name for k in view.keys]
+    keys = [f"{group_key(view)} AS group_key", *(_stored_key(k.name, k.node) for k in view.keys)]
+    sums = [f"{_sum(m)} AS {m.name}" for m in view.measures]
+    own = [
+        "chunk",
+        "part",
+        *sums,
+        "SUM(n) AS row_count",
+        "SUM(images) AS images",
+        "CAST(MAX(appended_at) AS STRING) || '+00' AS newest",
+        "MAX(place) AS upto",
+        "MIN(place) AS min_offset",
+    ]
+    grouped = ", ".join([*names, "chunk", "part"])
+    return f"INSERT INTO {SPEED}\nSELECT {listed([*keys, *own])}\nFROM {SIGNED}\nGROUP BY {grouped}"
+
+
+def signed(view: View, raw: str, since: int) -> str:
+    """The view SIGNED: keys, values of measures with their sign, chunk, partition and offset. `raw` is the table of
+    headrace.sql.flink over the topic, or for events its changes view, each with the columns above; `since` is the first
+    chunk that counts (CORRECTNESS 12)."""
+    made = _appended(view, raw) if view.table.mode == APPENDED else _changed(view, raw)
+    columns = [*(k.name for k in view.keys), *(m.name for m in view.measures)]
+    shown = listed([*columns, "n", "images", "chunk", "part", "place", "appended_at"])
+    return f"CREATE TEMPORARY VIEW {SIGNED} AS\nSELECT {shown}\nFROM (\n{made})\nWHERE chunk >= {since}"
+
+
+def _appended(view: View, raw: str) -> str:
+    dialect = Flink(lambda n: name(n.value))
+    columns = [f"{key(k.node, dialect)} AS {k.name}" for k in view.keys]
+    columns += [f"{_signed_value(m, dialect.text(m.node), '')} AS {m.name}" for m in view.measures]
+    return (
+        f"SELECT {listed([*columns, 'CAST(1 AS BIGINT) AS n', 'CAST(1 AS BIGINT) AS images', *_position(view)])}\n"
+        f"FROM {name(raw)}\nWHERE {dialect.true(view.filter)}"
+    )
+
+
+def _changed(view: View, raw: str) -> str:
+    """Both images of each change: typed, judged, their keys and values, then one row or two."""
+    used = _used(view)
+    typed: list[str] = []
+    judged: list[str] = []
+    for side, image, ops in (("a", "after", "('c', 'u')"), ("b", "before", "('u', 'd')")):
+        given: Iterable[Column] = view.table.columns
+        of = {c.name: f"`{image}`.{name(c.name)}" for c in given}
+        typed += [f"{typed_value(c, of[c.name])} AS {name(f'{side}_{c.name}')}" for c in given if c.name in used]
+        valid = [f"`op` IN {ops}", f"`{image}` IS NOT NULL", *(valid_value(c, of[c.name]) for c in given)]
+        judged.append(f"COALESCE({' AND '.join(valid)}, FALSE) AS {side}_valid")
+    inner = (
+        f"SELECT {listed([*typed, *judged, *_position(view)])}\nFROM {name(raw)}\n"
+        f"WHERE `op` IN ('c', 'u', 'd') AND `{HEADERS}`[{literal(REPLAYED)}] IS NULL"
+    )
+    columns: list[str] = []
+    for side in ("a", "b"):
+        dialect = Flink(lambda n, side=side: name(f"{side}_{n.value}"))
+        columns += [f"{key(k.node, dialect)} AS {side}_{k.name}" for k in view.keys]
+        columns += [f"{dialect.text(m.node)} AS {side}_{m.name}" for m in view.measures]
+        columns.append(f"({side}_valid AND {dialect.true(view.filter)}) AS {side}_in")
+    middle = f"SELECT {listed([*columns, *_PLACE])}\nFROM (\n{inner})"
+    alike = " AND ".join(["a_in", "b_in", *(f"a_{k.name} IS NOT DISTINCT FROM b_{k.name}" for k in view.keys)])
+    sides = f"CASE WHEN {alike} THEN ARRAY[0] WHEN a_in AND b_in THEN ARRAY[1, -1]"
+    sides += " WHEN a_in THEN ARRAY[1] ELSE ARRAY[-1] END"
+    shown = [f"CASE WHEN side >= 0 THEN a_{k.name} ELSE b_{k.name} END AS {k.name}" for k in view.keys]
+    shown += [f"{_net(m)} AS {m.name}" for m in view.measures]
+    shown += ["CAST(side AS BIGINT) AS n", "CAST(CASE side WHEN 0 THEN 2 ELSE 1 END AS BIGINT) AS images", *_PLACE]
+    return f"SELECT {listed(shown)}\nFROM (\n{middle})\nCROSS JOIN UNNEST({sides}) AS s (side)\nWHERE a_in OR b_in"
+
+
+def key(node: Node, dialect: Dialect) -> str:
+    """A key's value. PostgreSQL has no text with NUL: such a character is left out, in both layers."""
+    text = dialect.text(node)
+    return f"REPLACE({text}, U&'\\0000', '')" if node.type.kind == "text" else text
+
+
+def group_key(view: View) -> str:
+    """A text of fixed length that tells keys apart, NULL from every value too."""
+    parts = []
+    for k in view.keys:
+        text = k.name if k.node.type.kind == "text" else f"CAST({k.name} AS STRING)"
+        parts.append(f"COALESCE(CAST(CHAR_LENGTH({text}) AS STRING) || ':' || {text}, '-')")
+    return f"SHA256({' || '.join(parts)})" if parts else "''"
+
+
+_PLACE = ("chunk", "part", "place", "appended_at")
+
+
+def _position(view: View) -> list[str]:
+    moment = name(APPENDED_AT)
+    return [
+        f"{chunk(moment, view.seconds)} AS chunk",
+        f"{name(PARTITION)} AS part",
+        f"{name(OFFSET)} AS place",
+        f"{moment} AS appended_at",
+    ]
+
+
+def _used(view: View) -> set[str]:
+    nodes = [k.node for k in view.keys] + [m.node for m in view.measures] + ([view.filter] if view.filter else [])
+    return {n.value for node in nodes for n in node.walk() if n.op == "column"}
+
+
+def _signed_value(measure: Measure, value: str, sign: str) -> str:
+    if measure.kind in {"min", "max"}:
+        return value
+    if measure.kind == "count":
+        return f"{sign}CAST(CASE WHEN {value} IS NULL THEN 0 ELSE 1 END AS BIGINT)"
+    return f"{sign}COALESCE({value}, CAST(0 AS {written(measure.node.type, 'flink')}))"
+
+
+def _net(measure: Measure) -> str:
+    """What a row adds: the value that came less the one that went."""
+    came = f"CASE WHEN side >= 0 THEN {_signed_value(measure, f'a_{measure.name}', '')} ELSE 0 END"
+    went = f"CASE WHEN side <= 0 THEN {_signed_value(measure, f'b_{measure.name}', '')} ELSE 0 END"
+    return f"({came} - {went})"
+
+
+def _sum(measure: Measure) -> str:
+    if measure.kind in {"min", "max"}:
+        whole = f"{measure.kind.upper()}({measure.name})"
+        return f"CAST({whole} AS STRING) || '+00'" if measure.type.kind == "timestamp" else whole
+    return f"CAST(SUM({measure.name}) AS {written(measure.type, 'flink')})"
+
+
+def _stored_key(column: str, node: Node) -> str:
+    # Times go as text, and PostgreSQL reads them by the column's type: no JVM's time zone in between.
+    return f"CAST({column} AS STRING) || '+00' AS {column}" if node.type.kind == "timestamp" else column
