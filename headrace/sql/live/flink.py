@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 GENERATOR = "1"  # part of every live view's version: raise it when the generated text changes its meaning
 REPLAYED = "headrace-origin"  # header of a replayed message: headrace.lake.rows.ORIGIN
 PARTITION, OFFSET, APPENDED_AT, HEADERS = "__partition", "__offset", "__appended_at", "__headers"
+_CLOCK = {"HOUR": 12, "MINUTE": 15}  # where in 2026-01-31 12:00:00.000000 they stand
+_STARTS = {"MONTH": (7, "-01 00:00:00"), "YEAR": (4, "-01-01 00:00:00")}
 SIGNED, SPEED = "headrace_signed", "headrace_speed"  # the view of signed rows, and the table that takes the partials
 
 
@@ -32,18 +34,27 @@ class Flink(Dialect):
         return f"CAST({super().moment(value)} AS TIMESTAMP_LTZ(6))"
 
     def _trunc(self, node: Node) -> str:
-        return f"CAST(FLOOR({self.text(node.args[0])} TO {node.value}) AS TIMESTAMP_LTZ(6))"
+        moment = self.text(node.args[0])
+        if node.value in _STARTS:  # FLOOR takes times before 1970 that have a fraction to the month behind theirs
+            digits, rest = _STARTS[node.value]
+            return f"CAST(SUBSTRING(CAST({moment} AS STRING), 1, {digits}) || '{rest}' AS TIMESTAMP_LTZ(6))"
+        return f"CAST(FLOOR({moment} TO {node.value}) AS TIMESTAMP_LTZ(6))"
 
     def _bucket(self, node: Node) -> str:
         length, unit = node.value
+        moment, part = self.text(node.args[0]), self._clock(node.args[0], unit)
         outer = "HOUR" if unit == "MINUTE" else "DAY"
-        moment = self.text(node.args[0])
-        part = f"EXTRACT({unit} FROM {moment})"
         start = f"TIMESTAMPADD({unit}, CAST({part} - MOD({part}, {length}) AS INT), FLOOR({moment} TO {outer}))"
         return f"CAST({start} AS TIMESTAMP_LTZ(6))"
 
     def _part(self, node: Node) -> str:
-        return f"CAST(EXTRACT({node.value} FROM {self.text(node.args[0])}) AS BIGINT)"
+        if node.value in _CLOCK:
+            return self._clock(node.args[0], node.value)
+        return f"CAST(EXTRACT({node.value} FROM CAST({self.text(node.args[0])} AS DATE)) AS BIGINT)"
+
+    def _clock(self, moment: Node, unit: str) -> str:
+        """A part of the clock from the time's text: EXTRACT is wrong before 1970 where there is a fraction."""
+        return f"CAST(SUBSTRING(CAST({self.text(moment)} AS STRING), {_CLOCK[unit]}, 2) AS BIGINT)"
 
 
 def chunk(moment: str, seconds: int) -> str:

@@ -231,13 +231,19 @@ class Dimensions:
 
 
 def shown(
-    view: View, layers: Iterable[Mapping[tuple[Any, ...], Partial]], dimensions: Dimensions | None = None
+    view: View,
+    layers: Iterable[Mapping[tuple[Any, ...], Partial]],
+    dimensions: Dimensions | None = None,
+    hidden: bool = True,
 ) -> list[Row]:
-    """What the view of postgres.py shows for partials of any number of layers."""
+    """What the view of postgres.py shows for partials of any number of layers.
+
+    Without the `hidden` counts a group stays when its rows are gone, and a SUM of no values is 0.
+    """
     groups: dict[tuple[Any, ...], Partial] = {}
     for layer in layers:
         for key, partial in layer.items():
-            leaf = _joined(view, key, dimensions or Dimensions())
+            leaf = joined(view, key, dimensions or Dimensions())
             if leaf is None or (view.condition is not None and evaluate(view.condition, leaf) is not True):
                 continue
             group = tuple(evaluate(g, leaf) for g in view.groups)
@@ -246,15 +252,15 @@ def shown(
         groups.setdefault((), nothing(view))
     rows = []
     for group, whole in groups.items():
-        leaf = _result(group, whole)
-        if view.grouped and whole.rows <= 0:
+        leaf = _result(group, whole, hidden)
+        if view.grouped and whole.rows <= 0 and hidden:
             continue
         if view.having is None or evaluate(view.having, leaf) is True:
             rows.append({o.name: evaluate(o.node, leaf) for o in view.outputs})
     return rows
 
 
-def _joined(view: View, key: tuple[Any, ...], dimensions: Dimensions):
+def joined(view: View, key: tuple[Any, ...], dimensions: Dimensions):
     values = {k.name: v for k, v in zip(view.keys, key, strict=True)}
     found: dict[str, Row | None] = {}
 
@@ -272,7 +278,7 @@ def _joined(view: View, key: tuple[Any, ...], dimensions: Dimensions):
     return leaf
 
 
-def _result(group: tuple[Any, ...], whole: Partial):
+def _result(group: tuple[Any, ...], whole: Partial, hidden: bool):
     def leaf(node: Node) -> Any:
         if node.op == "group":
             return group[int(node.value[1:]) - 1]
@@ -283,7 +289,7 @@ def _result(group: tuple[Any, ...], whole: Partial):
         if node.op in {"min", "max"}:
             return whole.measures[node.value]
         total, count = (whole.measures[m] for m in node.value)
-        if count <= 0:
+        if count <= 0 and (hidden or node.op == "avg"):
             return None
         return total if node.op == "sum" else mean(node, total, count)
 
