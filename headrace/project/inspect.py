@@ -11,11 +11,13 @@ from pathlib import Path
 from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project.header import read_header
 from headrace.project.job import Job
+from headrace.project.live import live_tables
 from headrace.project.observed import evolved, kept
 from headrace.project.project import Project, read_folder
 from headrace.project.settings import Settings, read_settings
 from headrace.sql.batch_query import examine_batch
 from headrace.sql.columns import Columns
+from headrace.sql.live.parse import compile_live
 from headrace.sql.mistake import Mistake
 from headrace.sql.stream_query import absent, examine_stream, names
 
@@ -45,9 +47,12 @@ def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
     for job in _in_order(project.jobs):
         if job.language != "sql":
             columns[job.name] = None
+            problems += _live(job)
         elif job.kind == "batch":
             found = examine_batch(job.text, {i.name: columns.get(i.name) for i in job.inputs})
             problems += _placed(job, found.mistakes)
+            if job.live and not found.mistakes:
+                problems += _placed(job, compile_live(job.name, job.text, live_tables(project)).mistakes)
             columns[job.name] = None if found.mistakes else found.outputs
         else:
             problems += _placed(job, examine_stream(job.text, {i.name: streamed.get(i.name) for i in job.inputs}))
@@ -97,6 +102,15 @@ def _keys(job: Job) -> list[Problem]:
     near = did_you_mean(missing[0], names(job.text))
     hint = near if near.startswith("did you mean") else "select it, or name other columns of the query"
     return [Problem(f"key: the query gives no column {missing[0]!r}", place, hint)]
+
+
+def _live(job: Job) -> list[Problem]:
+    if not job.live:
+        return []
+    place = read_header(job.path, job.text, job.kind, []).places["live"]
+    return [
+        Problem("a live view is SQL: what a function does can't be followed", place, "write a SELECT, or live: false")
+    ]
 
 
 def _order(problem: Problem, root: Path) -> tuple[bool, str, int, int]:

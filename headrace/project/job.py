@@ -48,6 +48,11 @@ class Job:
         return self.options.get("schedule", ON_NEW_DATA)
 
     @property
+    def live(self) -> bool:
+        """Batch jobs: whether readers see the view merged with a speed layer."""
+        return self.options.get("live") == "true"
+
+    @property
     def key(self) -> tuple[str, ...]:
         """Stream jobs: the columns that make one alert the same alert."""
         return tuple(k.strip() for k in self.options.get("key", "").split(",") if k.strip())

@@ -28,6 +28,8 @@ class Aggregates:
         condition, call = None, node
         if isinstance(node, exp.Filter):
             call, condition = node.this, self.scalars.condition(node.expression.this)
+        if isinstance(call, exp.ApproxDistinct):
+            raise Refused(node, "Spark, Flink and PostgreSQL have no sketch that each of them can merge", _INSTEAD)
         if not isinstance(call, _KEPT):
             raise Refused(node, "it can't be kept from sums over changes", _INSTEAD)
         if isinstance(call.this, exp.Distinct):

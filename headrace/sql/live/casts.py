@@ -64,7 +64,7 @@ def cast(node: exp.Cast, value: Node, reading: bool) -> Node:
 def _tried(node: exp.Cast, value: Node, into: Type) -> Node:
     if not isinstance(node, exp.TryCast):
         shown = node.this.sql("spark")
-        hint = f"TRY_CAST({shown} AS {into}): NULL where it does not fit"
+        hint = f"TRY_CAST({shown} AS {str(into).upper()}): NULL where it does not fit"
         raise Refused(node, f"not every {value.type} is a {into}, and a cast that fails stops one layer", hint)
     return Node("try_cast", into, (value,))
 

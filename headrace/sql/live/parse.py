@@ -20,6 +20,7 @@ from headrace.sql.live.refused import Refused, mistake
 from headrace.sql.live.scalars import Scalars
 from headrace.sql.live.sources import conjuncts
 from headrace.sql.live.tree import Dimension, Key, Node, Output, Table, View
+from headrace.sql.live.types import NULL
 from headrace.sql.mistake import Mistake
 from headrace.sql.tokens import NotSql, split
 
@@ -28,18 +29,15 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 OWN = ("as_of", "provisional")  # columns that every live view has besides
 # Clauses that a live view can't have, with the reason.
 _CLAUSES = {
-    "with_": (
-        "a query with a name of its own has no changes that can be signed",
-        "read one table, and join others by key",
-    ),
-    "distinct": ("DISTINCT forgets how often a row was there", "GROUP BY the columns, with COUNT(*)"),
-    "order": ("the rows of a view have no order", "ORDER BY in the query that reads it"),
-    "sort": ("the rows of a view have no order", "ORDER BY in the query that reads it"),
-    "limit": ("which rows are first changes with every change", "LIMIT in the query that reads it"),
-    "offset": ("which rows are first changes with every change", "OFFSET in the query that reads it"),
-    "qualify": ("a window over rows is no sum over changes", ""),
-    "windows": ("a window over rows is no sum over changes", ""),
-    "pivots": ("PIVOT is not read here", "COUNT_IF and SUM(CASE …) do the same"),
+    "with_": ("WITH", "changes of a query inside of it can't be signed", "read one table, and join others by key"),
+    "distinct": ("DISTINCT", "it forgets how often a row was there", "GROUP BY the columns, with COUNT(*)"),
+    "order": ("ORDER", "the rows of a view have no order", "ORDER BY in the query that reads it"),
+    "sort": ("SORT", "the rows of a view have no order", "ORDER BY in the query that reads it"),
+    "limit": ("LIMIT", "which rows are first changes with every change", "LIMIT in the query that reads it"),
+    "offset": ("OFFSET", "which rows are first changes with every change", "OFFSET in the query that reads it"),
+    "qualify": ("QUALIFY", "a window over rows is no sum over changes", ""),
+    "windows": ("WINDOW", "a window over rows is no sum over changes", ""),
+    "pivots": ("PIVOT", "it is not read here", "COUNT_IF and SUM(CASE …) do the same"),
 }
 
 
@@ -81,8 +79,8 @@ def compile_live(name: str, sql: str, tables: Mapping[str, Table]) -> Compiled:
         view = reader.view(tree)
     except Refused as refused:
         reader.wrong.append(refused)
-    mistakes = dict.fromkeys(mistake(w, words) for w in reader.wrong)
-    return Compiled(None if mistakes else view, tuple(sorted(mistakes, key=lambda m: (m.line, m.column))))
+    mistakes = dict.fromkeys(mistake(w, words) for w in reader.wrong if w.reason)
+    return Compiled(None if reader.wrong else view, tuple(sorted(mistakes, key=lambda m: (m.line, m.column))))
 
 
 class _Reader:
@@ -133,14 +131,14 @@ class _Reader:
         while isinstance(tree, exp.Subquery) and not any(tree.args.get(a) for a in _CLAUSES):
             tree = tree.this
         if not isinstance(tree, exp.Select):
-            raise Refused(tree, "a live view is one SELECT over one table", "leave `live` out, or write two views")
-        for clause, (reason, hint) in _CLAUSES.items():
-            value = tree.args.get(clause)
-            if value:
-                where = value[0] if isinstance(value, list) else value
-                self.wrong.append(Refused(where if list(where.find_all(exp.Column)) else tree, reason, hint))
-        if self.wrong:
-            raise self.wrong.pop()
+            word = tree.key.upper()
+            raise Refused(
+                tree, "a live view is one SELECT over one table", "leave `live` out, or write two views", word
+            )
+        wrong = [Refused(tree, reason, hint, word) for c, (word, reason, hint) in _CLAUSES.items() if tree.args.get(c)]
+        if wrong:
+            self.wrong += wrong[1:]
+            raise wrong[0]
         return tree
 
     def _try(self, read: Callable[[], T]) -> T | None:
@@ -185,10 +183,14 @@ class _Reader:
         """A group or an aggregate, of which results and HAVING are made."""
         if isinstance(node, exp.Window):
             raise Refused(node, "a window over rows is no sum over changes")
+        if isinstance(node, exp.Query | exp.Exists):
+            raise Refused(node, "rows of a query change without a change of the row", "list the values, or join by key")
         if isinstance(node, AGGREGATES):
             return self.aggregates.read(node)
         canonical = self.sources.canonical(node)
         if canonical in self.groups:
+            if self.groups[canonical].op == "wrong":
+                raise Refused(node, "")
             index = list(self.groups).index(canonical)
             return Node("group", self.groups[canonical].type, value=f"g{index + 1}")
         if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
@@ -204,9 +206,11 @@ class _Reader:
             return False
         for kind in ("grouping_sets", "rollup", "cube", "all", "totals"):
             if clause.args.get(kind):
-                raise Refused(select, f"GROUP BY {kind.replace('_', ' ').upper()} is not read here", "list the groups")
+                raise Refused(select, "it is not read here", "list the groups", kind.split("_")[0].upper())
         named = {e.alias.lower(): e.this for e in select.expressions if isinstance(e, exp.Alias)}
         for item in clause.expressions:
+            if isinstance(item, exp.Rollup | exp.Cube | exp.GroupingSets):
+                raise Refused(select, "it is not read here", "list the groups", item.key.upper()[:8])
             self._try(lambda item=item: self._one_group(item, select, named))
         return True
 
@@ -219,6 +223,7 @@ class _Reader:
             own = any(t.type_of(item.name) for t in (self.sources.table, *(j.table for j in self.sources.joined)))
             item = item if own else named[item.name.lower()]
         canonical = self.sources.canonical(item)
+        self.groups[canonical] = Node("wrong", NULL)
         if self.sources.driving_only(item):
             key = self._key(item)
             node = Node("key", key.node.type, value=key.name)
@@ -226,7 +231,7 @@ class _Reader:
             node = self.shown.read(item)
         if node.type.kind in {"double", "json", "null"}:
             raise Refused(item, f"{node.type} has no equality that all engines agree on")
-        self.groups.setdefault(canonical, node)
+        self.groups[canonical] = node
 
     def _key(self, item: exp.Expr) -> Key:
         canonical = self.sources.canonical(item)
@@ -268,7 +273,7 @@ class _Reader:
 
     def _names(self, select: exp.Select, outputs: list[Output]) -> None:
         names = [o.name for o in outputs]
-        for item in select.expressions:
+        for item in reversed(select.expressions):
             if names.count(item.output_name) > 1:
                 names.remove(item.output_name)
                 self.wrong.append(

@@ -18,31 +18,41 @@ _OPENING = set(
 class Refused(Exception):
     """An expression that no live view can have. The reason says which engine or history would make it wrong."""
 
-    def __init__(self, node: exp.Expr, reason: str, hint: str = "") -> None:
+    def __init__(self, node: exp.Expr, reason: str, hint: str = "", word: str = "") -> None:
+        """`word`: the keyword of a clause that can't be there, whatever it holds. Without a reason it is no mistake of
+        its own, but what another one leads to."""
         super().__init__(reason)
-        self.node, self.reason, self.hint = node, reason, hint
+        self.node, self.reason, self.hint, self.word = node, reason, hint, word
 
 
 def mistake(refused: Refused, words: list[Word]) -> Mistake:
     """The mistake with its place: where the expression begins."""
     node = refused.node
-    shown = node.sql("spark", comments=False)
+    shown = refused.word or node.sql("spark", comments=False).replace("TUMBLE(", "window(")
     shown = shown if len(shown) <= 60 else shown[:57] + "…"
     message = f"no live view can have {shown}: {refused.reason}"
-    word = _first(node, words)
+    word = _named(refused.word or shown, words) if refused.word or not _starts(node) else _first(node, words)
     return Mistake(message, word.line if word else 1, word.column if word else 1, refused.hint)
 
 
-def _first(node: exp.Expr, words: list[Word]) -> Word | None:
+def _starts(node: exp.Expr) -> list[int]:
+    return [int(n.meta["start"]) for n in node.walk() if n.meta.get("start") is not None]
+
+
+def _named(text: str, words: list[Word]) -> Word | None:
+    """The last place of a keyword."""
+    wanted = text.upper().split()[0]
+    return next((w for w in reversed(words) if w.word == wanted), None)
+
+
+def _first(node: exp.Expr, words: list[Word]) -> Word:
     """The word with which an expression begins."""
-    inner = [n.meta.get("start") for n in node.walk()]
-    starts = [int(s) for s in inner if s is not None]
-    if not starts or not words:
-        return None
+    starts = _starts(node)
     at = min(bisect_left(words, min(starts), key=lambda w: w.start), len(words) - 1)
     if isinstance(node, exp.Column | exp.Identifier | exp.Literal | exp.Table):
         return words[at]
-    while at and words[at - 1].word in _OPENING and not _is_call(words, at - 1):
+    opening = _OPENING | {"SELECT"} if isinstance(node, exp.Query) else _OPENING
+    while at and words[at - 1].word in opening and not _is_call(words, at - 1):
         at -= 1
     while words[at].word == "(" and at + 1 < len(words):
         at += 1

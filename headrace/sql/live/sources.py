@@ -64,7 +64,11 @@ class Sources:
         return node.copy().transform(full)
 
     def driving_only(self, node: exp.Expr) -> bool:
-        """Whether an expression speaks of the driving table alone."""
+        """Whether an expression speaks of the driving table alone. Raises Refused for one with a query inside."""
+        if inner := node.find(exp.Query):
+            raise Refused(
+                inner, "rows of a query change without a change of the row", "list the values, or join by key"
+            )
         return all(self.find(c)[0] == self.alias for c in node.find_all(exp.Column))
 
 
