@@ -44,12 +44,16 @@ def within(since: Offsets, until: Offsets) -> str:
     return f"({' OR '.join(parts)})" if parts else "false"
 
 
-def changes(contract: Contract, landing: str, since: Offsets, until: Offsets) -> str:
-    """Data rows of a range of landing, with images as structs: `a` (after), `b` (before) and `k` (the key)."""
+def changes(contract: Contract, landing: str, since: Offsets, until: Offsets, where: str = "") -> str:
+    """Data rows of a range of landing, with images as structs: `a` (after), `b` (before) and `k` (the key).
+
+    `where` is a condition on landing's columns that leaves more of them out.
+    """
     schema, key = _schema(contract.columns), _schema(tuple(c for c in contract.columns if c.key))
     return (
         f"SELECT {_LANDED}, from_json(after, {schema}) AS a, from_json(before, {schema}) AS b,\n"
         f"from_json(key, {key}) AS k FROM {table(landing)} WHERE op IN {DATA} AND {within(since, until)}"
+        + (f" AND {where}" if where else "")
     )
 
 

@@ -12,6 +12,8 @@ Guarantees of the view, the same as landing's for the same bytes:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from headrace.sql import validity
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # only to name the types of arguments: this room is below the
     from headrace.project.contract import Column, Contract
     from headrace.project.source import Table
 
+NONE: Mapping[str, str] = MappingProxyType({})
 GENERATOR = "1"  # part of every job's code version: raise it when the generated text changes its meaning
 OWN = ("op", "event_time", "appended_at")  # columns every changes view has; a contract's column of that name gives way
 _PATTERNS = {
@@ -43,11 +46,20 @@ def inputs(table: Table, bus: str, group: str, bare: bool, startup: str = "group
     return raw_table(table, bus, group, bare, startup), changes_view(table.contract, bare)
 
 
-def raw_table(table: Table, bus: str, group: str, bare: bool, startup: str = "group-offsets") -> str:
+def raw_table(
+    table: Table,
+    bus: str,
+    group: str,
+    bare: bool,
+    startup: str = "group-offsets",
+    more: Mapping[str, str] = NONE,
+    start: Mapping[int, int] | None = None,
+) -> str:
     """CREATE TABLE over the topic: columns as STRING, the broker's append time, and the watermark.
 
     The watermark is the event time less the contract's disorder, never later than the append time less the disorder: a
-    row from the future must not make all others late.
+    row from the future must not make all others late. A live view needs columns of ours `more` (name → type and where
+    it comes from), and begins at the offsets `start`; partitions that these lack are read from their beginning.
     """
     contract = table.contract
     columns = ",\n  ".join(f"{name(c.name)} STRING" for c in contract.columns)
@@ -65,27 +77,34 @@ def raw_table(table: Table, bus: str, group: str, bare: bool, startup: str = "gr
         "format": "json",
         "json.ignore-parse-errors": "true",
     }
+    if start:
+        options["scan.startup.mode"] = "specific-offsets"
+        options["scan.startup.specific-offsets"] = ";".join(f"partition:{p},offset:{o}" for p, o in start.items())
     return (
         f"CREATE TEMPORARY TABLE {name(_RAW.format(contract.table))} (\n  {columns},\n"
         "  `__appended_at` TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,\n"
         "  `__partition` INT NOT NULL METADATA FROM 'partition' VIRTUAL,\n"
         "  `__offset` BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL,\n"
-        "  `__processed_at` AS PROCTIME(),\n"
+        + "".join(f"  {name(n)} {type_},\n" for n, type_ in more.items())
+        + "  `__processed_at` AS PROCTIME(),\n"
         f"  `__event_time` AS {_event_time(contract, bare)},\n"
         "  WATERMARK FOR `__event_time` AS CASE WHEN `__event_time` < `__appended_at` THEN `__event_time`"
         f" ELSE `__appended_at` END - {_interval(contract.disorder)}\n) WITH (\n  {with_options(options)}\n)"
     )
 
 
-def changes_view(contract: Contract, bare: bool) -> str:
-    """CREATE VIEW of the typed, valid changes. Without `event_id` in the contract nothing is remembered (no state)."""
+def changes_view(contract: Contract, bare: bool, more: tuple[str, ...] = ()) -> str:
+    """CREATE VIEW of the typed, valid changes. Without `event_id` in the contract nothing is remembered (no state).
+
+    `more` are columns of the raw table that it shows besides.
+    """
     image = {c.name: _of_image(c.name, bare) for c in contract.columns}
     typed = {c.name: typed_value(c, image[c.name]) for c in contract.columns}
     valid = [valid_value(c, image[c.name]) for c in contract.columns]
     if not bare:
         valid.insert(0, "`op` IN ('r', 'c', 'u', 'd')")
     own = {"op": "'c'" if bare else "`op`", "event_time": "`__event_time`", "appended_at": "`__appended_at`"}
-    shown = {**{n: e for n, e in typed.items() if n not in OWN}, **own}
+    shown = {**{n: e for n, e in typed.items() if n not in OWN}, **own, **{n: name(n) for n in more}}
     listed = ",\n  ".join(f"{expression} AS {name(n)}" for n, expression in shown.items())
     where = "\n  AND ".join(valid)
     raw = name(_RAW.format(contract.table))

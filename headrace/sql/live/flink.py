@@ -8,20 +8,22 @@ them in a full run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from headrace.sql.flink import literal, name, typed_value, valid_value
+from headrace.sql.flink import changes_view, literal, name, raw_table, typed_value, valid_value, with_options
 from headrace.sql.live.text import Dialect, listed
 from headrace.sql.live.tree import APPENDED, Measure, Node, View
-from headrace.sql.live.types import written
+from headrace.sql.live.types import Type, written
 
 if TYPE_CHECKING:
     from headrace.project.contract import Column
+    from headrace.project.source import Table
 
 GENERATOR = "1"  # part of every live view's version: raise it when the generated text changes its meaning
 REPLAYED = "headrace-origin"  # header of a replayed message: headrace.lake.rows.ORIGIN
 PARTITION, OFFSET, APPENDED_AT, HEADERS = "__partition", "__offset", "__appended_at", "__headers"
+_HEADERS = {HEADERS: "MAP<STRING, BYTES> METADATA FROM 'headers' VIRTUAL"}
 _CLOCK = {"HOUR": 12, "MINUTE": 15}  # where in 2026-01-31 12:00:00.000000 they stand
 _STARTS = {"MONTH": (7, "-01 00:00:00"), "YEAR": (4, "-01-01 00:00:00")}
 SIGNED, SPEED = "headrace_signed", "headrace_speed"  # the view of signed rows, and the table that takes the partials
@@ -83,6 +85,39 @@ def insert(view: View) -> str:
     ]
     grouped = ", ".join([*names, "chunk", "part"])
     return f"INSERT INTO {SPEED}\nSELECT {listed([*keys, *own])}\nFROM {SIGNED}\nGROUP BY {grouped}"
+
+
+def raw(view: View, table: Table, bus: str, group: str, start: Mapping[int, int]) -> list[str]:
+    """The statements that show a topic to `signed`; it is read from the offsets `start`, new partitions from theirs."""
+    bare = view.table.mode == APPENDED
+    made = [raw_table(table, bus, group, bare, "earliest-offset", _HEADERS, start)]
+    if bare:
+        made.append(changes_view(table.contract, bare, (PARTITION, OFFSET, APPENDED_AT)))
+    return made
+
+
+def raw_name(view: View) -> str:
+    """What `signed` reads: the topic with both images, or a topic's events without their repeats."""
+    return f"{view.table.name}_changes" if view.table.mode == APPENDED else f"{view.table.name}_bus"
+
+
+def sink(view: View, table: str, serving: str, user: str, password: str) -> str:
+    """CREATE TABLE of SPEED over PostgreSQL; `serving` is a JDBC address, `table` the speed table's name there."""
+    types = {"group_key": "STRING", **{k.name: _sent(k.node.type) for k in view.keys}, "chunk": "BIGINT", "part": "INT"}
+    types |= {m.name: _sent(m.type) for m in view.measures}
+    types |= {"row_count": "BIGINT", "images": "BIGINT", "newest": "STRING", "upto": "BIGINT", "min_offset": "BIGINT"}
+    options = {
+        "connector": "jdbc",
+        "url": serving + ("&" if "?" in serving else "?") + "stringtype=unspecified&reWriteBatchedInserts=true",
+        "username": user,
+        "password": password,
+        "table-name": table,
+        "sink.buffer-flush.interval": "100 ms",
+        "sink.buffer-flush.max-rows": "2000",
+    }
+    columns = ",\n  ".join(f"{n} {type_}" for n, type_ in types.items())
+    key = "PRIMARY KEY (group_key, chunk, part) NOT ENFORCED"
+    return f"CREATE TEMPORARY TABLE {SPEED} (\n  {columns},\n  {key}\n) WITH (\n  {with_options(options)}\n)"
 
 
 def signed(view: View, raw: str, since: int) -> str:
@@ -194,3 +229,7 @@ def _sum(measure: Measure) -> str:
 def _stored_key(column: str, node: Node) -> str:
     # Times go as text, and PostgreSQL reads them by the column's type: no JVM's time zone in between.
     return f"CAST({column} AS STRING) || '+00' AS {column}" if node.type.kind == "timestamp" else column
+
+
+def _sent(type_: Type) -> str:
+    return "STRING" if type_.kind == "timestamp" else written(type_, "flink")
