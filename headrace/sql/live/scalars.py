@@ -90,7 +90,8 @@ class Scalars:
         type_ = number(max(len(digits.digits), scale), scale)
         if type_ is None:
             raise Refused(node, "it has more than 38 digits")
-        return Node("literal", type_, value=Decimal(node.this))
+        value = Decimal(node.this)
+        return Node("literal", type_, value=int(value) if type_.kind == "integer" else value)
 
     def _constant(self, node: exp.Expr) -> Node:
         if isinstance(node, exp.Null):

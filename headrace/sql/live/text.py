@@ -13,7 +13,7 @@ from typing import ClassVar
 from headrace.sql.live.tree import Node
 from headrace.sql.live.types import Type, written
 
-_SIGNS = {
+SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
     "and": "AND", "or": "OR", "same": "IS NOT DISTINCT FROM",
 }  # fmt: skip
@@ -30,9 +30,9 @@ class Dialect:
 
     def text(self, node: Node) -> str:
         """The expression in the engine's SQL, in parentheses where it needs them."""
-        if node.op in _SIGNS:
+        if node.op in SIGNS:
             left, right = (self.text(a) for a in node.args)
-            whole = f"({left} {_SIGNS[node.op]} {right})"
+            whole = f"({left} {SIGNS[node.op]} {right})"
             return self.cast(whole, node.type) if node.op in _ARITHMETIC and node.type.kind == "decimal" else whole
         method = getattr(self, f"_{node.op}", None)
         return self.names(node) if method is None else method(node)

@@ -20,7 +20,7 @@ _EXACT = Context(prec=60)
 
 def evaluate(node: Node, row: Any) -> Any:
     """The value of an expression; `row(node)` gives that of a leaf."""
-    method = _OPERATIONS.get(node.op)
+    method = OPERATIONS.get(node.op)
     return row(node) if method is None else method(node, row)
 
 
@@ -120,7 +120,7 @@ def _substring(node: Node, value: str) -> str:
     return value[start - 1 :][: len(value) if length is None else length]
 
 
-_OPERATIONS: dict[str, Any] = {
+OPERATIONS: dict[str, Any] = {
     "literal": _literal,
     "cast": _strict(_cast),
     "try_cast": _strict(_try_cast),

@@ -37,6 +37,7 @@ _VALUES: tuple[tuple[Any, ...], ...] = (
     (7, None, "10.50", None, "new\nline", None, True, None, "2026-11-21T13:45:00.000001Z", None),
     (None, 3, None, "7.1000", None, "O'Neil \\ \"q\"", None, "2026-03-01", None, 99999.995),
     (42, 42, "42.00", "42.0000", "日本語テキスト", "日本", False, "2026-12-31", "2026-12-31T23:00:00.25Z", 42.0),
+    (1, 2, "1.10", "2.2000", "İstanbul ıǅﬁŉ", "ΟΔΟΣ ẞ Ⅷ ა", True, "1900-03-01", "1900-02-28T13:14:15.160001Z", -0.005),
 )  # fmt: skip
 
 ROWS = [{"id": n, **dict(zip([c.name for c in COLUMNS[1:]], v, strict=True))} for n, v in enumerate(_VALUES)]
