@@ -106,6 +106,13 @@ def sink(view: View, table: str, serving: str, user: str, password: str) -> str:
     types = {"group_key": "STRING", **{k.name: _sent(k.node.type) for k in view.keys}, "chunk": "BIGINT", "part": "INT"}
     types |= {m.name: _sent(m.type) for m in view.measures}
     types |= {"row_count": "BIGINT", "images": "BIGINT", "newest": "STRING", "upto": "BIGINT", "min_offset": "BIGINT"}
+    return upserts(SPEED, types, ("group_key", "chunk", "part"), table, serving, user, password)
+
+
+def upserts(
+    name_: str, types: Mapping[str, str], key: Iterable[str], table: str, serving: str, user: str, password: str
+) -> str:
+    """CREATE TABLE of Flink that upserts into a table of PostgreSQL, whose triggers decide what of it stays."""
     options = {
         "connector": "jdbc",
         "url": serving + ("&" if "?" in serving else "?") + "stringtype=unspecified&reWriteBatchedInserts=true",
@@ -115,9 +122,10 @@ def sink(view: View, table: str, serving: str, user: str, password: str) -> str:
         "sink.buffer-flush.interval": "100 ms",
         "sink.buffer-flush.max-rows": "2000",
     }
-    columns = ",\n  ".join(f"{n} {type_}" for n, type_ in types.items())
-    key = "PRIMARY KEY (group_key, chunk, part) NOT ENFORCED"
-    return f"CREATE TEMPORARY TABLE {SPEED} (\n  {columns},\n  {key}\n) WITH (\n  {with_options(options)}\n)"
+    columns = ",\n  ".join(
+        [*(f"{name(n)} {type_}" for n, type_ in types.items()), f"PRIMARY KEY ({_all(key)}) NOT ENFORCED"]
+    )
+    return f"CREATE TEMPORARY TABLE {name_} (\n  {columns}\n) WITH (\n  {with_options(options)}\n)"
 
 
 def signed(view: View, raw: str, since: int) -> str:
@@ -233,3 +241,7 @@ def _stored_key(column: str, node: Node) -> str:
 
 def _sent(type_: Type) -> str:
     return "STRING" if type_.kind == "timestamp" else written(type_, "flink")
+
+
+def _all(columns: Iterable[str]) -> str:
+    return ", ".join(map(name, columns))

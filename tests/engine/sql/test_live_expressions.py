@@ -71,10 +71,11 @@ def test_flink(shared: Callable[..., Project]):
     columns = ", ".join(f"{typed_value(c, name(c.name))} AS {name(c.name)}" for c in COLUMNS)
     dialect = flink.Flink(lambda n: name(n.value))
     shown = ", ".join(f"CAST({flink.key(k.node, dialect)} AS STRING) AS {k.name}" for k in KEYS)
-    options = {"execution.runtime-mode": "batch", "table.local-time-zone": "UTC", "parallelism.default": "1"}
+    options = {"table.local-time-zone": "UTC", "parallelism.default": "1"}
     with Gateway(project.addresses.flink_gateway, options) as gateway:
-        raw = " UNION ALL ".join(f"SELECT {', '.join(map(_in_flink, r.items()))}" for r in ROWS)
-        result = gateway.run(f"SELECT CAST(id AS STRING), {shown} FROM (SELECT {columns} FROM ({raw}))")
+        raw = ", ".join(f"({', '.join(map(_in_flink, r.values()))})" for r in ROWS)
+        raw = f"SELECT {columns} FROM (VALUES {raw}) AS r ({', '.join(name(c.name) for c in COLUMNS)})"
+        result = gateway.run(f"SELECT CAST(id AS STRING), {shown} FROM ({raw})")
     assert differences(result.rows, KEYS) == []
 
 
@@ -84,13 +85,13 @@ def test_postgresql(shared: Callable[..., Project]):
     types = ", ".join(f"{quoted(c.name)} {c.postgres}" for c in COLUMNS)
     shown = ", ".join(f"CAST({dialect.text(k.node)} AS text)" for k in READ)
     with psycopg.connect(project.addresses.serving()) as connection:
-        query = f"SELECT s.id, {shown} FROM json_to_recordset(%s) AS s ({types}) ORDER BY 1"
+        given = dialect.string(json.dumps(ROWS))
+        query = f"SELECT s.id, {shown} FROM json_to_recordset({given}) AS s ({types}) ORDER BY 1"
         connection.execute("SET timezone = 'UTC'")
-        rows = connection.execute(query, (json.dumps(ROWS),)).fetchall()  # type: ignore[arg-type]
+        rows = connection.execute(query).fetchall()  # type: ignore[arg-type]
     assert differences(map(list, rows), READ) == []
 
 
-def _in_flink(item: tuple[str, Any]) -> str:
-    column, given = item
+def _in_flink(given: Any) -> str:
     text = given if isinstance(given, str) else json.dumps(given)
-    return f"{'CAST(NULL AS STRING)' if given is None else literal(text)} AS {name(column)}"
+    return f"CAST({'NULL' if given is None else literal(text)} AS STRING)"

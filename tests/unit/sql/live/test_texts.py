@@ -1,0 +1,134 @@
+"""The statements of a live view: what of them must not be lost. Engines read them in tests/engine/sql."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headrace.lake.rows import ORIGIN
+from headrace.project import load
+from headrace.project.live import live_tables
+from headrace.sql.live import dimension, flink, postgres, spark, tables
+from headrace.sql.live.parse import compile_live
+from headrace.sql.live.tree import View
+
+PROJECT = load(Path(__file__).parents[4])
+BY_CITY = (
+    "SELECT r.city, DATE_TRUNC('hour', o.placed_at) AS hour, SUM(o.total) AS revenue, COUNT(*) AS orders "
+    "FROM orders o JOIN restaurants r ON r.id = o.restaurant_id GROUP BY r.city, hour HAVING COUNT(*) > 2"
+)
+NEWEST = "SELECT status, MAX(occurred_at) AS newest FROM deliveries GROUP BY status"
+
+
+def view(query: str, name: str = "by_city") -> View:
+    found = compile_live(name, query, live_tables(PROJECT))
+    assert found.view is not None, found.mistakes
+    return found.view
+
+
+def test_a_joined_table_is_grouped_by_its_key_and_joined_when_read():
+    one = view(BY_CITY)
+    assert [k.node.value for k in one.keys] == ["restaurant_id", "HOUR"]
+    assert "restaurants" not in flink.signed(one, "orders_bus", 0) + spark.partials(one, "rows")
+    assert f"JOIN {tables.dimension_table(one, one.dimensions[0])} AS d1" in postgres.query(one)
+
+
+def test_the_view_reads_from_the_cut_on_and_of_its_own_version():
+    text = postgres.query(view(BY_CITY))
+    cut = f"c.view = 'by_city' AND c.version = '{tables.version(view(BY_CITY))}'"
+    assert f"chunk >= (SELECT c.cut FROM ops.live_views AS c WHERE {cut})" in text
+    assert "g.row_count > 0" in text
+
+
+def test_without_groups_there_is_always_a_row():
+    text = postgres.query(view("SELECT COUNT(*) AS n FROM orders"))
+    assert "g.row_count > 0" not in text and "GROUP BY" not in text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        BY_CITY.replace("SUM(o.total)", "SUM(o.total + 1)"),
+        BY_CITY.replace("JOIN", "LEFT JOIN"),
+        BY_CITY.replace("> 2", "> 3"),
+        BY_CITY.replace(" HAVING", " WHERE"[:0] + " HAVING COUNT(*) < 9 AND"),
+    ],
+)
+def test_another_query_has_tables_of_its_own(other: str):
+    assert tables.version(view(other)) != tables.version(view(BY_CITY))
+    assert tables.version(view(BY_CITY, "other")) != tables.version(view(BY_CITY))
+
+
+def test_another_way_to_write_it_does_not():
+    other = BY_CITY.replace("DATE_TRUNC('hour', o.placed_at)", "date_trunc('HOUR', placed_at)").replace("  ", " ")
+    assert tables.version(view(other)) == tables.version(view(BY_CITY))
+
+
+def test_a_replayed_message_and_a_snapshot_carry_no_sign():
+    text = flink.signed(view(BY_CITY), "orders_bus", 7)
+    assert f"`op` IN ('c', 'u', 'd') AND `__headers`['{ORIGIN}'] IS NULL" in text
+    assert text.endswith("WHERE chunk >= 7")
+    assert flink.REPLAYED == ORIGIN
+
+
+def test_a_partial_says_how_far_it_reaches():
+    text = flink.insert(view(BY_CITY))
+    assert "MAX(place) AS upto" in text and "MIN(place) AS min_offset" in text
+    assert text.endswith("GROUP BY k1, k2, chunk, part")
+
+
+def test_a_topic_is_read_from_the_offsets_of_the_cut():
+    orders = PROJECT.table("orders")
+    (text,) = flink.raw(view(BY_CITY), orders, "bus:9092", "group", {0: 42, 1: 7})
+    assert "'scan.startup.mode' = 'specific-offsets'" in text
+    assert "'scan.startup.specific-offsets' = 'partition:0,offset:42;partition:1,offset:7'" in text
+    assert "'properties.isolation.level' = 'read_committed'" in text
+    assert "`__headers` MAP<STRING, BYTES> METADATA FROM 'headers' VIRTUAL" in text
+
+
+def test_events_are_read_without_their_repeats():
+    one = view(NEWEST)
+    raw, changes = flink.raw(one, PROJECT.table("deliveries"), "bus:9092", "group", {})
+    assert "'earliest-offset'" in raw and "ARRAY_POSITION" in changes
+    assert flink.raw_name(one) == "deliveries_changes"
+    assert "MAX(m1)" in flink.insert(one) and "UNNEST" not in flink.signed(one, "deliveries_changes", 0)
+
+
+def test_a_key_goes_only_when_nothing_is_left_of_it():
+    text = spark.merge(view(BY_CITY), "stored", "SELECT 1")
+    assert "t.row_count + s.row_count = 0\n    AND t.m1 + s.m1 = 0\n    AND t.m2 + s.m2 = 0 THEN DELETE" in text
+    assert "DELETE" not in spark.merge(view(NEWEST), "stored", "SELECT 1")
+
+
+def test_tables_have_room_and_a_guard():
+    text = "\n".join(tables.create(view(BY_CITY)))
+    assert "m1 numeric(20,2) NOT NULL" in text and "k2 timestamptz" in text
+    assert "BEFORE UPDATE" in text and "PRIMARY KEY (group_key, chunk, part)" in text
+    assert '"id" bigint, "city" text, gone boolean NOT NULL' in text
+
+
+def test_a_text_of_any_length_can_be_a_key():
+    one = view("SELECT status, method, COUNT(*) AS n FROM payments GROUP BY 1, 2")
+    indexes = [s for s in tables.create(one) if "INDEX" in s]
+    assert len(indexes) == 4 and all("USING hash" in i for i in indexes)
+    assert "SHA256" in flink.group_key(one) and "sha2" in spark.group_key(one)
+
+
+def test_a_joined_row_is_taken_away_when_its_image_is():
+    joined = view(BY_CITY).dimensions[0]
+    text = dimension.insert(joined, 1)
+    assert text.startswith("INSERT INTO headrace_joined_1") and "AS `gone`" in text and "`restaurants_bus`" in text
+    assert "PRIMARY KEY (`id`) NOT ENFORCED" in dimension.sink(joined, 1, "speed.d", "jdbc:postgresql://h/d", "u", "p")
+
+
+@pytest.mark.parametrize("value", ["it's", "back\\slash", "ünï", "new\nline", "%_"])
+def test_texts_are_quoted_for_each_engine(value: str):
+    from headrace.sql.live.tree import Node
+    from headrace.sql.live.types import TEXT
+
+    node = Node("literal", TEXT, value=value)
+    doubled = "'" + value.replace("'", "''") + "'"
+    escaped = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    assert flink.Flink(str).text(node) == postgres.Postgres(str).text(node) == doubled
+    assert spark.Spark(str).text(node) == escaped
