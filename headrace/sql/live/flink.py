@@ -141,7 +141,7 @@ def signed(view: View, raw: str, since: int) -> str:
 def _appended(view: View, raw: str) -> str:
     dialect = Flink(lambda n: name(n.value))
     columns = [f"{key(k.node, dialect)} AS {k.name}" for k in view.keys]
-    columns += [f"{_signed_value(m, dialect.text(m.node), '')} AS {m.name}" for m in view.measures]
+    columns += [f"{_value(m, dialect.text(m.node))} AS {m.name}" for m in view.measures]
     return (
         f"SELECT {listed([*columns, 'CAST(1 AS BIGINT) AS n', 'CAST(1 AS BIGINT) AS images', *_position(view)])}\n"
         f"FROM {name(raw)}\nWHERE {dialect.true(view.filter)}"
@@ -212,18 +212,20 @@ def _used(view: View) -> set[str]:
     return {n.value for node in nodes for n in node.walk() if n.op == "column"}
 
 
-def _signed_value(measure: Measure, value: str, sign: str) -> str:
+def _value(measure: Measure, value: str) -> str:
+    """What one image adds to a measure: never NULL for sums and counts."""
     if measure.kind in {"min", "max"}:
         return value
     if measure.kind == "count":
-        return f"{sign}CAST(CASE WHEN {value} IS NULL THEN 0 ELSE 1 END AS BIGINT)"
-    return f"{sign}COALESCE({value}, CAST(0 AS {written(measure.node.type, 'flink')}))"
+        return f"CAST(CASE WHEN {value} IS NULL THEN 0 ELSE 1 END AS BIGINT)"
+    return f"COALESCE({value}, CAST(0 AS {written(measure.node.type, 'flink')}))"
 
 
 def _net(measure: Measure) -> str:
     """What a row adds: the value that came less the one that went."""
-    came = f"CASE WHEN side >= 0 THEN {_signed_value(measure, f'a_{measure.name}', '')} ELSE 0 END"
-    went = f"CASE WHEN side <= 0 THEN {_signed_value(measure, f'b_{measure.name}', '')} ELSE 0 END"
+    zero = f"CAST(0 AS {'BIGINT' if measure.kind == 'count' else written(measure.node.type, 'flink')})"
+    came = f"CASE WHEN side >= 0 THEN {_value(measure, f'a_{measure.name}')} ELSE {zero} END"
+    went = f"CASE WHEN side <= 0 THEN {_value(measure, f'b_{measure.name}')} ELSE {zero} END"
     return f"({came} - {went})"
 
 
