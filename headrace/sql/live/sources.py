@@ -96,7 +96,7 @@ def _table(node: exp.Expr, tables: Mapping[str, Table]) -> Table:
     extra = next(
         (node.args[a] for a in ("joins", "pivots", "sample", "when", "version", "laterals") if node.args.get(a)), None
     )
-    if extra or node.args.get("db"):
+    if extra or node.args.get("db") or node.alias_column_names:
         raise Refused(node, "only a table of the project by its name", "FROM orders")
     name = node.name.lower()
     if name in tables:

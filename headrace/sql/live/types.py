@@ -37,9 +37,21 @@ DOUBLE, JSON, NULL = Type("double"), Type("json"), Type("null")
 BIGINT, COUNT = Type("integer", 19), Type("integer", WHOLE)
 
 _ENGINES = {
-    "spark": {"integer": "BIGINT", "double": "DOUBLE", "text": "STRING", "timestamp": "TIMESTAMP"},
-    "flink": {"integer": "BIGINT", "double": "DOUBLE", "text": "STRING", "timestamp": "TIMESTAMP_LTZ(6)"},
-    "postgres": {"integer": "bigint", "double": "double precision", "text": "text", "timestamp": "timestamptz"},
+    "spark": {"integer": "BIGINT", "double": "DOUBLE", "text": "STRING", "timestamp": "TIMESTAMP", "null": "BOOLEAN"},
+    "flink": {
+        "integer": "BIGINT",
+        "double": "DOUBLE",
+        "text": "STRING",
+        "timestamp": "TIMESTAMP_LTZ(6)",
+        "null": "BOOLEAN",
+    },
+    "postgres": {
+        "integer": "bigint",
+        "double": "double precision",
+        "text": "text",
+        "timestamp": "timestamptz",
+        "null": "boolean",
+    },
 }
 _CONTRACT = {
     "string": TEXT,

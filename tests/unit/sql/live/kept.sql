@@ -11,3 +11,4 @@ SELECT status, SUM(TRY_CAST(i.quantity AS DECIMAL(9,0)) * i.price) AS sold FROM 
 SELECT CAST(SUM(total) AS DOUBLE) / NULLIF(COUNT(total), 0) AS mean FROM orders
 SELECT window(placed_at, '15 minutes').start AS quarter, COUNT(*) AS n FROM orders GROUP BY window(placed_at, '15 minutes').start;
 (SELECT status, COUNT(*) AS n FROM orders GROUP BY status)
+SELECT COUNT(NULL) AS none, COUNT_IF(NULL IS NULL) AS n FROM orders WHERE NULL = NULL OR status = NULL

@@ -29,9 +29,9 @@ SAMPLES = Table("samples", COLUMNS, ("id",))
 _VALUES: tuple[tuple[Any, ...], ...] = (
     (0, 1, "0.00", "0.0000", "", "", True, "1970-01-01", "1970-01-01T00:00:00Z", 0.0),
     (5, -3, "12.35", "-0.0001", "placed", "Pläced ", False, "2024-02-29", "2024-02-29T23:59:59.999999Z", 1.5),
-    (-17, 17, "-99999999.99", "99999999.9999", "a%b", "50% off", True, "1969-12-31", "1969-12-31T23:59:59.5Z", -2.345),
-    (9223372036854775807, 9223372036854775807, "99999999.99", "1.2345", " x ", "x", False, "9999-12-31",
-     "2099-12-31T12:34:56.789Z", 123456.785),
+    (-17, 17, "-99999999.99", "99999999.9999", "a%b", "50% off", 1, "1969-12-31", "1969-12-31T23:59:59.5Z", -2.345),
+    (9223372036854775807, 9223372036854775807, "99999999.99", "1.2345", " x ", "x", 0, "9999-12-31",
+     "2099-12-31T12:34:56.789123999Z", 123456.785),
     (-9223372036854775808, 1, "0.05", "0.5000", "ÄÖÜß", "straße", None, "2000-01-01", "2000-01-01T10:10:10Z", 0.1),
     (None, None, None, None, None, None, None, None, None, None),
     (7, None, "10.50", None, "new\nline", None, True, None, "2026-11-21T13:45:00.000001Z", None),
@@ -51,7 +51,7 @@ QUERY += ", ".join(EXPRESSIONS)
 
 def typed(image: dict[str, Any]) -> dict[str, Any]:
     """An image with Python's values, as Spark and Flink have them after reading it."""
-    readers = {"number": Decimal, "date": date.fromisoformat, "timestamp": _instant}
+    readers = {"number": Decimal, "date": date.fromisoformat, "timestamp": _instant, "boolean": bool}
     return {
         c.name: value
         if value is None or (c.logical == "number" and not c.precision)
