@@ -37,7 +37,7 @@ def whole(
 
     `base` are the offsets of one round of markers, below the cut, with nothing unsigned behind them; where nothing is
     unsigned at all, there are none. Between the markers of a round no partition may be added. Guarantee: as long as
-    nothing unsigned lies between, the sum of the rows is that of the rows at an earlier cut and of `changed` since then,
+    nothing unsigned lies between, the sum of the rows is that of the rows at an earlier cut and of `changed` since,
     whatever the brokers' clocks did.
     """
     signed = _signed(contract, landing, base, until, within(None, cut, seconds))
