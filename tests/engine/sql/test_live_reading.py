@@ -51,8 +51,12 @@ def put(connection: psycopg.Connection, name: str, query: str, cut: int | None =
 def test_means_are_rounded_as_spark_does(connection):
     view = put(connection, "live_means", "SELECT place, AVG(amount) AS mean FROM shops GROUP BY place")
     chance = random.Random(1)
-    sums = {n: (Decimal(chance.randrange(-(10**12), 10**12)) / 100, chance.randrange(1, 1000)) for n in range(500)}
-    sums |= {1000: (Decimal("0.01"), 8), 1001: (Decimal("-0.01"), 8000), 1002: (Decimal("1.00"), 3)}
+    counts = {n: chance.randrange(1, 1000) for n in range(500)}
+    sums = {
+        n: (Decimal(chance.randrange(-(10**10) + 2, 10**10 - 2) * c) / 100 + Decimal("0.01"), c)
+        for n, c in counts.items()
+    }
+    sums |= {1000: (Decimal("0.01"), 20000), 1001: (Decimal("-0.01"), 20000), 1002: (Decimal("1.00"), 3)}
     with connection.cursor() as cursor:
         rows = [(f"{n}", n, total, count, count) for n, (total, count) in sums.items()]
         cursor.executemany(f"INSERT INTO {tables.batch_table(view)} VALUES (%s, %s, %s, %s, %s)", rows)
