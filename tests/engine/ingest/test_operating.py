@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import duckdb
 import httpx
-import psycopg
-import pymysql
 import pytest
 
 from headrace.audit import flow, lake_side
@@ -43,19 +40,8 @@ class Service:
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:
-        parts = urlsplit(self.project.addresses.source(self.source))
-        common: dict[str, Any] = {"host": parts.hostname, "port": parts.port, "user": parts.username}
-        common["password"] = parts.password
-        base = parts.path.strip("/")
-        if self.kind == "postgresql":
-            connection: Any = psycopg.connect(**common, dbname=base, autocommit=True)
-        else:
-            connection = pymysql.connect(**common, database=base, autocommit=True)
-        try:
-            with connection.cursor() as cursor:
-                yield cursor
-        finally:
-            connection.close()
+        with database.connect(self.project, self.source) as cursor:
+            yield cursor
 
     def run(self, *statements: str) -> None:
         with self.cursor() as cursor:
