@@ -251,7 +251,8 @@ def test_a_table_is_whole_also_when_the_command_and_connect_are_killed(yard, arr
     os.kill(int(supervise.states(shared())["connect"]["pid"]), signal.SIGKILL)
     for service in both:
         service.fill(service.more, range(40_000, 40_100), "while Connect is away")
-    until(lambda: not any(note(yard, s.more) or epochs.settle(yard, controls.read(yard)) for s in both), 90, "whole")
+    until(lambda: epochs.settle(yard, controls.read(yard)) == [], 90, "whole")
+    assert not any(note(yard, service.more) for service in both)
     arrive(*(service.more for service in both))
     for service in both:
         assert folded(service.more) == service.content(service.more)
