@@ -26,6 +26,8 @@ appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{{yyyy-MM-dd HH:mm:ss,SSS}} %-5p %c{{1}} - %m%n
 logger.config.name = org.apache.kafka.common.config.AbstractConfig
 logger.config.level = WARN
+logger.chunks.name = io.debezium.pipeline.source.snapshot.incremental.AbstractIncrementalSnapshotChangeEventSource
+logger.chunks.level = WARN
 logger.clients.name = org.apache.kafka.clients
 logger.clients.level = WARN
 """
