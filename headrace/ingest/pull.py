@@ -1,8 +1,8 @@
 """Pulls of cron sources: what folders, queries and services have that no pull has brought, onto the bus, exactly once.
 
-Rows travel the same road as captured changes, as op 'u' without before-image. The rows of a step and the record of
-what was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share one transactional id: a
-pull that was killed leaves nothing visible, and a second one at the same time fences the first.
+Rows travel the same road as captured changes, as op 'u' without before-image, or as 'd' where they are gone. The rows
+of a step and the record of what was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share
+one transactional id: a pull that was killed leaves nothing visible, and a second one at the same time fences the first.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ def _steps(project: Project, source: Source, table: Table, state: State, report:
         from headrace.ingest import rest
 
         return rest.steps(project.addresses, source, table, state)
+    if source.kind == "cassandra":
+        from headrace.ingest import cassandra
+
+        records = [((r.key() or b"").decode(), r.value()) for r in bus.read_to_end(project, topics.delivered(table))]
+        return cassandra.steps(project.addresses.source(source), source, table, state, records)
     from headrace.ingest import query
 
     return query.steps(project.addresses.source(source), source, table, state)
@@ -94,6 +99,8 @@ def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[L
         for line in lines:
             _produce(producer, table, source, line, state.pull)
             count += 1
+        for name, part in state.parts.items():
+            send(producer, topics.delivered(table), part, name.encode(), None)
         key = f"{source.name}/{table.name}"
         producer.produce(topics.PULLS, orjson.dumps(state.to_json()), key)
     return count
