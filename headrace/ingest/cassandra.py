@@ -46,18 +46,18 @@ _EARLIEST, _AHEAD = 1_199_145_600_000, 86_400_000  # ms
 
 
 def steps(
-    url: str, source: Source, table: Table, state: State, records: list[tuple[str, bytes | None]]
+    url: str, source: Source, table: Table, state: State, delivered: Delivered
 ) -> Iterator[tuple[Iterator[Line], State]]:
     """Steps of rows that are new or changed since they were delivered, and of keys that are gone (Line.gone).
 
-    `records` are those of the table's own topic, oldest first. Reads each row at LOCAL_QUORUM, page by page in order of
+    Reads each row at LOCAL_QUORUM, page by page in order of
     the tokens; rows that are written meanwhile are seen as they are when their page is read, else by the next pull.
     Raises HeadraceError at the table in the source's file when it isn't there, has another key than the contract or no
     such columns, and at the source's when the cluster refuses or fails; steps that were handed out before stay good.
     """
     with _session(url, source) as session, _refusing(source, f"table {table.origin}"):
         found = _described(session, source, table)
-        yield from unlike(_read(session, found), table, Delivered(table.contract.key, records), state)
+        yield from unlike(_read(session, found), table, delivered, state)
 
 
 def probe(url: str, source: Source) -> None:

@@ -77,6 +77,11 @@ class Delivered:
         return found
 
 
+def digest(data: bytes) -> str:
+    """The digest of a row as JSON with its keys sorted: 96 bits as text."""
+    return hashlib.blake2b(data, digest_size=12).hexdigest()
+
+
 def unlike(
     found: Iterable[Read], table: Table, delivered: Delivered, state: State
 ) -> Iterator[tuple[Iterator[Line], State]]:
@@ -92,11 +97,11 @@ def unlike(
         seen: set[str] = set()
         before = dict(known)
         for one in rows:
-            key, line, digest, size = _line(one, table, len(step.lines) + 1)
+            key, line, hash_, size = _line(one, table, len(step.lines) + 1)
             seen.add(key)
-            if known.get(key) == digest:
+            if known.get(key) == hash_:
                 continue
-            known[key] = digest
+            known[key] = hash_
             step.add(line, size)
             if step.full:
                 step.parts |= delivered.store(bucket, known)
@@ -198,4 +203,4 @@ def _line(one: Read, table: Table, number: int) -> tuple[str, Line, str, int]:
     if None in values:
         error = f"{place} has no {', '.join(n for n, v in zip(table.contract.key, values, strict=True) if v is None)}"
     line = Line(number, data if error else one.row, error, ts_ms=one.ts_ms)
-    return key.decode(), line, hashlib.blake2b(data, digest_size=12).hexdigest(), len(data)
+    return key.decode(), line, digest(data), len(data)

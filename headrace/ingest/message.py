@@ -47,7 +47,8 @@ def message(table: Table, source: Source, line: Line, pull: int) -> Message:
     except orjson.JSONEncodeError as error:  # half of a character, say
         return _unread(exact.raw(line.row), f"{place}: {error}", place)
     if len(key) + len(value) > LONGEST:
-        return _unread(value, "", place, len(key) + len(value))
+        made = _unread(value, "", place, len(key) + len(value))
+        return made._replace(key=key if len(key) <= SHOWN else None)  # so that audits know whose row it is
     return Message(key, value, [])
 
 

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException, Producer
 
 from headrace.errors import HeadraceError, Problem
 from headrace.ingest import bus, paused, topics
+from headrace.ingest.delivered import Delivered
 from headrace.ingest.message import message
 from headrace.ingest.pulled import Line, Report, State
 from headrace.ingest.transaction import SECONDS, fenced, send, transaction
@@ -85,11 +86,27 @@ def _steps(project: Project, source: Source, table: Table, state: State, report:
     if source.kind == "cassandra":
         from headrace.ingest import cassandra
 
-        records = [((r.key() or b"").decode(), r.value()) for r in bus.read_to_end(project, topics.delivered(table))]
-        return cassandra.steps(project.addresses.source(source), source, table, state, records)
+        return cassandra.steps(project.addresses.source(source), source, table, state, _delivered(project, table))
     from headrace.ingest import query
 
     return query.steps(project.addresses.source(source), source, table, state)
+
+
+def listing(project: Project, source: Source, table: Table) -> tuple[int, Delivered]:
+    """The number of the last step that pulls delivered of a table, and what they had then (sources of kind cassandra).
+
+    Both are of one moment. Raises HeadraceError when the bus is away.
+    """
+    while True:
+        before = _states(project, source).get(table.name, State()).pull
+        found = _delivered(project, table) if before else Delivered(table.contract.key, ())
+        if before == _states(project, source).get(table.name, State()).pull:
+            return before, found
+
+
+def _delivered(project: Project, table: Table) -> Delivered:
+    records = bus.read_to_end(project, topics.delivered(table))
+    return Delivered(table.contract.key, (((r.key() or b"").decode(), r.value()) for r in records))
 
 
 def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[Line], state: State) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from headrace.audit import listing, verdict
+from headrace.audit.certificate import Certificate
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, health, topics
 from headrace.ingest.pull import pull
@@ -85,6 +87,11 @@ def count(project: Project, source: str) -> int:
     return sum(pull(project, project.source(source))["tables"].values())
 
 
+def certificate(project: Project, source: str) -> Certificate:
+    (found,) = listing.audit(project, project.source(source), timeout=40)
+    return found
+
+
 def changes(records: list[Any]) -> list[tuple[str, dict[str, Any], dict[str, Any] | None]]:
     """(op, key, after) of each record, in the order of the pulls."""
     read = sorted((json.loads(r.value()) | {"key": json.loads(r.key())} for r in records), key=_position)
@@ -131,6 +138,10 @@ def test_every_change_comes_once_whatever_time_its_write_says(project, ring, on_
     assert latest['{"region":"fr","id":1}'] is None
     assert latest['{"region":"ch","id":1}']["parts"] == {"x": 1, "y": 2}
     assert [row["op"] for row in found if row["key"] == '{"region":"de","id":1}'] == ["u", "d", "u"]
+    ring("UPDATE ring.cass_orders SET note = 'not pulled' WHERE region = 'ch' AND id = 1")
+    proof = certificate(project, "cass_shop")
+    assert (proof.verdict, proof.summary()["rows"]) == (verdict.PROVEN, 3)
+    assert proof.note.startswith("compared with the listing of pull ")
 
 
 def test_odd_values_go_to_quarantine_and_the_rest_goes_on(project, ring, quarantined, landed, work, until) -> None:
@@ -157,6 +168,8 @@ def test_odd_values_go_to_quarantine_and_the_rest_goes_on(project, ring, quarant
         assert said in reasons
     good = until(lambda: [r for r in landed(project, "cass_odd") if r["after"]], 40, "the good row")
     assert [json.loads(row["after"])["total"] for row in good] == ["12.50"]
+    proof = certificate(project, "cass_strange")
+    assert (proof.verdict, proof.landed and len(proof.landed.quarantined)) == (verdict.PROVEN, 6)
 
 
 def test_wrong_tables_are_named_and_the_good_one_is_pulled(project, ring, on_bus) -> None:
@@ -206,7 +219,7 @@ class Slices:
         return self.process.returncode, said
 
 
-def test_killed_pulls_and_a_killed_node_lose_and_double_nothing(project, base, ring, on_bus, until) -> None:
+def test_killed_pulls_and_a_killed_node_lose_and_double_nothing(project, base, ring, on_bus, work, until) -> None:
     for part in range(30):  # 24,000 rows: more than one step
         for first in range(0, 800, 400):
             rows = (
@@ -239,3 +252,6 @@ def test_killed_pulls_and_a_killed_node_lose_and_double_nothing(project, base, r
     assert count(project, "cass_big") == 0
     keys = [(key["part"], key["id"]) for _, key, _ in changes(on_bus(project, topic))]
     assert len(keys) == len(set(keys)) == 24_000
+    work(project)
+    proof = certificate(project, "cass_big")
+    assert (proof.verdict, proof.summary()["rows"]) == (verdict.PROVEN, 24_000)
