@@ -27,6 +27,8 @@ class Message(NamedTuple):
 def message(table: Table, source: Source, line: Line, pull: int) -> Message:
     """The message of a row: op 'u' without before-image, its position from the number of the pull and of the row.
 
+    Of a row that is gone, op 'd': the message's key names it.
+
     What could not be read travels as its bytes, and landing quarantines it with the reason that the header says. So
     does a row that JSON can't express, and the beginning of one that is larger than the bus takes: either would
     otherwise end this pull, and every later one.
@@ -37,14 +39,16 @@ def message(table: Table, source: Source, line: Line, pull: int) -> Message:
         return _unread(line.row, line.error, place)
     at = {"connector": source.kind, "name": source.name, "table": table.name, "ts_ms": line.ts_ms or now}
     block = at | {"pull": pull, "row": line.number, "file": line.file, "snapshot": "false"}
-    change: dict[str, Any] = {"op": "u", "before": None, "after": line.row, "source": block, "ts_ms": now}
+    op, after = ("d", None) if line.gone else ("u", line.row)
+    change: dict[str, Any] = {"op": op, "before": None, "after": after, "source": block, "ts_ms": now}
     try:
         value = orjson.dumps(change)
         key = orjson.dumps({name: line.row.get(name) for name in table.contract.key})
     except orjson.JSONEncodeError as error:  # half of a character, say
         return _unread(exact.raw(line.row), f"{place}: {error}", place)
     if len(key) + len(value) > LONGEST:
-        return _unread(value, "", place, len(key) + len(value))
+        made = _unread(value, "", place, len(key) + len(value))
+        return made._replace(key=key if len(key) <= SHOWN else None)  # so that audits know whose row it is
     return Message(key, value, [])
 
 

@@ -1,8 +1,8 @@
 """Pulls of cron sources: what folders, queries and services have that no pull has brought, onto the bus, exactly once.
 
-Rows travel the same road as captured changes, as op 'u' without before-image. The rows of a step and the record of
-what was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share one transactional id: a
-pull that was killed leaves nothing visible, and a second one at the same time fences the first.
+Rows travel the same road as captured changes, as op 'u' without before-image, or as 'd' where they are gone. The rows
+of a step and the record of what was pulled (topic headrace.pulls) are one Kafka transaction, and a source's pulls share
+one transactional id: a pull that was killed leaves nothing visible, and a second one at the same time fences the first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException, Producer
 
 from headrace.errors import HeadraceError, Problem
 from headrace.ingest import bus, paused, topics
+from headrace.ingest.delivered import Delivered
 from headrace.ingest.message import message
 from headrace.ingest.pulled import Line, Report, State
 from headrace.ingest.transaction import SECONDS, fenced, send, transaction
@@ -82,9 +83,30 @@ def _steps(project: Project, source: Source, table: Table, state: State, report:
         from headrace.ingest import rest
 
         return rest.steps(project.addresses, source, table, state)
+    if source.kind == "cassandra":
+        from headrace.ingest import cassandra
+
+        return cassandra.steps(project.addresses.source(source), source, table, state, _delivered(project, table))
     from headrace.ingest import query
 
     return query.steps(project.addresses.source(source), source, table, state)
+
+
+def listing(project: Project, source: Source, table: Table) -> tuple[int, Delivered]:
+    """The number of the last step that pulls delivered of a table, and what they had then (sources of kind cassandra).
+
+    Both are of one moment. Raises HeadraceError when the bus is away.
+    """
+    while True:
+        before = _states(project, source).get(table.name, State()).pull
+        found = _delivered(project, table) if before else Delivered(table.contract.key, ())
+        if before == _states(project, source).get(table.name, State()).pull:
+            return before, found
+
+
+def _delivered(project: Project, table: Table) -> Delivered:
+    records = bus.read_to_end(project, topics.delivered(table))
+    return Delivered(table.contract.key, (((r.key() or b"").decode(), r.value()) for r in records))
 
 
 def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[Line], state: State) -> int:
@@ -94,6 +116,8 @@ def _deliver(producer: Producer, source: Source, table: Table, lines: Iterator[L
         for line in lines:
             _produce(producer, table, source, line, state.pull)
             count += 1
+        for name, part in state.parts.items():
+            send(producer, topics.delivered(table), part, name.encode(), None)
         key = f"{source.name}/{table.name}"
         producer.produce(topics.PULLS, orjson.dumps(state.to_json()), key)
     return count

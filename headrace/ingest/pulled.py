@@ -15,6 +15,7 @@ class Line:
     error: str = ""
     file: str | None = None
     ts_ms: int = 0
+    gone: bool = False  # deleted at its source; `row` is its key
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class State:
     files: dict[str, str] = field(default_factory=dict)  # name → digest of the content that was pulled
     watermark: Any = None  # the greatest value that was pulled, as JSON
     boundary: dict[str, str] = field(default_factory=dict)  # key → digest of the rows that have exactly that value
+    # What the last step changed on the table's own topic (topics.delivered): record → value, None where it goes.
+    parts: dict[str, bytes | None] = field(default_factory=dict)
 
     def next(self, **changes: Any) -> State:
         """The state after one more step."""

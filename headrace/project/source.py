@@ -16,6 +16,7 @@ KINDS = {
     "jdbc": "cron",
     "files": "cron",
     "rest": "cron",
+    "cassandra": "cron",
     "events": "events",
 }
 

@@ -18,6 +18,12 @@ from headrace.project.source import KINDS, Source, Table
 _KEYS = {"kind", "connection", "tables", "schedule", "limits", "description", "owner"}
 _TABLE_KEYS = {"from", "watermark", "format"}  # rest sources have others: rest_file.py
 _FORMATS = ("csv", "json", "parquet")
+# kind → what a table of its databases lies in, and an example of one
+_WITHIN = {
+    "postgresql": ("schema", "public"),
+    "mariadb": ("database", "database"),
+    "cassandra": ("keyspace", "keyspace"),
+}
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -112,9 +118,9 @@ def _table(doc: Located, table: str, source: str, kind: str, contract: Contract,
     else:
         origin, watermark, format = doc.text(keys, problems, table), "", "csv" if kind == "files" else ""
     at = doc.place(*keys, "from")
-    if mode == "cdc" and len(problems) == before and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
-        schema = "public" if kind == "postgresql" else "database"
-        message = f"{origin!r} needs its {'schema' if kind == 'postgresql' else 'database'}"
+    if kind in _WITHIN and len(problems) == before and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
+        word, schema = _WITHIN[kind]
+        message = f"{origin!r} needs its {word}"
         problems.append(Problem(message, at, f"such as {schema}.{origin.rpartition('.')[2].strip() or table}"))
     if kind == "files" and (".." in PurePosixPath(origin).parts or origin.startswith("/")):
         problems.append(

@@ -57,3 +57,16 @@ def test_a_key_and_a_reason_as_large_as_a_row_are_cut(visits: Table, shop: Sourc
     assert made.headers[0][1].startswith(b"oversize: row 3 of a.json has")
     made = message(visits, shop, Line(3, b"x", "é" * 50_000), 7)
     assert len(made.headers[0][1].decode()) == 1000
+
+
+def test_what_is_gone_is_a_deletion_of_its_key(visits: Table, shop: Source, land, record) -> None:
+    made = message(visits, shop, Line(2, {"id": 1}, gone=True), 7)
+    landed, rejected = land("cassandra", record(made.value, name=made.key, head=made.headers))
+    assert rejected == []
+    assert (landed[0]["op"], landed[0]["key"], landed[0]["before"], landed[0]["after"]) == ("d", '{"id":1}', None, None)
+    assert landed[0]["position"] == f"{7:012d}/{2:012d}"
+
+
+def test_a_row_that_is_too_large_still_says_whose_it_is(visits: Table, shop: Source) -> None:
+    made = message(visits, shop, Line(2, {"id": 1, "guest": "x" * LONGEST}), 7)
+    assert (made.key, len(made.value)) == (b'{"id":1}', SHOWN)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from headrace.errors import HeadraceError
+from headrace.local import secrets
 from headrace.local.servers import chosen, kept, servers
+from headrace.project import load
 from headrace.project.settings import PORTS
 
 ALL = {
@@ -106,3 +110,27 @@ def test_landing_is_asked_for_in_the_group_that_its_worker_joins(local_project, 
     (landing,) = chosen(project, {"landing"})
     landing.ready()
     assert asked == [worker.group(project)]
+
+
+def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(local_project, tmp_path):
+    local_project()
+    root = tmp_path / "project"
+    (root / "lake/sources/ring.yml").write_text(
+        "kind: cassandra\nconnection: {local: true}\ntables: {hops: ring.hops}\n"
+    )
+    (root / "schemas/hops.yaml").write_text((root / "schemas/visits.yaml").read_text().replace("visits", "hops"))
+    project = load(root)
+    assert not project.problems
+    secrets.ensure(project)
+    (node,) = chosen(project, {"source:ring"})
+    config = json.loads(next(text for path, text in node.files.items() if path.suffix == ".yaml"))
+    assert (config["listen_address"], config["rpc_address"], config["commitlog_sync"]) == (
+        "127.0.0.1",
+        "127.0.0.1",
+        "group",
+    )
+    assert set(node.ports.values()) == {config["native_transport_port"], config["storage_port"]}
+    taken = [port for server in servers(project) for port in server.ports.values()]
+    assert len(taken) == len(set(taken))
+    password = project.addresses.secret("RING_PASSWORD")
+    assert not any(password in text for text in [" ".join(node.command), *node.files.values()])
