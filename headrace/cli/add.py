@@ -17,11 +17,6 @@ _WHERE = (
 )
 
 
-@app.callback()
-def _group() -> None:
-    """`source` stays a verb of its own while it is the only one."""
-
-
 @app.command()
 def source(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: lake/sources/NAME.yml.")],

@@ -94,12 +94,12 @@ def _whom(project: Project, name: str, where: str, pull: bool) -> Asked:
         hint = f"{did_you_mean(where, KINDS)}\nor an address, such as {_example('postgresql', name)}, or a folder"
         shown = "that" if "@" in where else repr(where)  # it may hold a password
         raise HeadraceError(f"{shown} is no kind of source, no address and no folder", hint=hint)
+    if where not in ASKERS:
+        hint = f"write lake/sources/{name}.yml and a contract for each table"
+        raise HeadraceError(f"a source of kind {where} can't be asked for its tables", hint=hint)
     known = next((s for s in project.sources if s.name == name and s.kind == where and s.local), None)
     if known:
         return Asked(project, name, where, local=True)
-    if where not in _EXAMPLES:
-        hint = f"write lake/sources/{name}.yml and a contract for each table"
-        raise HeadraceError(f"a source of kind {where} can't be asked for its tables", hint=hint)
     hint = f"headrace add source {name} {_example(where, name)}"
     raise HeadraceError(f"where is the {where} source {name!r}? Its address is needed to ask it", hint=hint)
 
@@ -108,13 +108,11 @@ def _open(name: str, url: str) -> str:
     """The address, in the words of a source's file; raises HeadraceError when a secret stands in it, not its name."""
     scheme, _, rest = url.partition("://")
     url = f"{ {'postgres': 'postgresql'}.get(scheme, scheme) }://{rest}"
+    example = _example(SCHEMES.get(scheme, "rest"), name)
     try:
         parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise HeadraceError(
-            f"this is not an address: {error}", hint=_example(SCHEMES.get(scheme, "rest"), name)
-        ) from None
+    except ValueError:  # its text may hold the password
+        raise HeadraceError("this is not an address", hint=example) from None
     plain = rest.partition("?")[0]  # a password may hold a / that should have been quoted; a path of a service an @
     before, at, _ = (parts.netloc if parts.scheme in ("http", "https") else plain).rpartition("@")
     user, colon, password = before.partition(":")
@@ -131,11 +129,15 @@ def _open(name: str, url: str) -> str:
                 f"{word} in the address looks like a secret",
                 hint=f"put it into the environment and say {word}=${{NAME}}",
             )
+    try:
+        _ = parts.port
+    except ValueError:
+        raise HeadraceError("this is not an address: its port is no number", hint=example) from None
     return url
 
 
 def _example(kind: str, name: str) -> str:
-    return _EXAMPLES[kind].format(name.upper())
+    return _EXAMPLES.get(kind, "'ADDRESS'").format(name.upper())
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -158,17 +158,17 @@ class _Database:
                     replace(column, required=nullable == "NO", key=name in key),
                     carried.physical(self.kind, type_, full),
                     " ".join((details.get("comment") or "").split()),
-                    carried.note(type_, full, self.log),
+                    carried.note(column, type_, full, self.log),
                     (name,) in unique and key != [name],
                     name in indexed or key[:1] == [name],
                     bool(details.get("identity")) or details.get("autoincrement") is True,
                     Bounds(values) if values else limits.get(name, Bounds()),
                 )
             )
-        names = {c.name for c in columns}
+        there = {c.name for c in columns if c.column.required}  # a NULL makes no two rows alike
         if lost := [f"{n} ({why})" for n, why in left_out if n in key]:
             return replace(found, skip=f"its key can't be carried: {', '.join(lost)}")
-        several = tuple(u for u in sorted(unique) if len(u) > 1 and set(u) != set(key) and set(u) <= names)
+        several = tuple(u for u in sorted(unique) if len(u) > 1 and set(u) != set(key) and set(u) <= there)
         notes = tuple(self._warnings(found.name, schema))
         left = tuple(left_out)
         return replace(found, columns=tuple(columns), left_out=left, unique=several, notes=notes)

@@ -53,10 +53,12 @@ def physical(kind: str, type_: str, full: str) -> str:
     return f"{shown}[]" if type_ != plain else shown
 
 
-def note(type_: str, full: str, log: bool) -> str:
+def note(column: Column, type_: str, full: str, log: bool) -> str:
     """What a reader of the contract should know of a column's values."""
     if type_ == "interval" and log:
         return "Comes as a number of microseconds, a month as 30.4 days"
+    if type_ in {"numeric", "decimal"} and column.logical == "string":
+        return "Its digits as text: the source sets no limit to them, or one above 38"
     if type_ in _BYTES and log:
         return "Comes as base64"
     return "Values above 9223372036854775807 go to quarantine" if type_ == "bigint" and "unsigned" in full else ""

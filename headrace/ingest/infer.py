@@ -103,7 +103,7 @@ def _exact(name: str, values: Iterable[Any]) -> Column:
     whole = scale = 0
     for value in values:
         before, _, behind = str(value).strip().lstrip("-").partition(".")
-        whole, scale = max(whole, len(before)), max(scale, len(behind))
+        whole, scale = max(whole, len(before)), max(scale, len(behind), 2)
     if scale > _SCALE or whole + scale > _WIDTHS[-1]:
         return Column(name, "number")
     precision = next(w for w in _WIDTHS if whole + scale <= w)

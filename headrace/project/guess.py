@@ -23,7 +23,7 @@ _HAPPENED = set(
     "createddate datecreated insertedat addedat timestamp ts".split()
 )
 _PERSONAL = set(
-    "email mail phone telephone mobile fax iban ssn passport birthday birthdate birth dob surname firstname lastname "
+    "email mail phone telephone mobile fax iban ssn passport birthday birthdate born dob surname firstname lastname "
     "forename fullname nickname username street address postcode gender nationality salary password creditcard "
     "cardnumber vorname nachname telefon strasse geburtsdatum".split()
 )
@@ -71,7 +71,7 @@ def personal(table: str, column: Column) -> bool:
     joined = "_".join(words)
     if any(pair in joined for pair in _PERSONAL_PAIRS):
         return column.logical != "boolean" and words[-1] not in _ABOUT - {"id"}
-    if words[-1] in _ABOUT or (column.logical in _NOT_TEXT and not {"birth", "phone", "mobile"} & set(words)):
+    if words[-1] in _ABOUT or (column.logical in _NOT_TEXT and not {"phone", "mobile"} & set(words)):
         return False
     if _PERSONAL & {*words, "".join(words)}:
         return True
