@@ -25,7 +25,7 @@ def steps(url: str, source: Source, table: Table, state: State) -> Iterator[tupl
     column must grow in order of commits. Raises HeadraceError at the source's file when the database refuses.
     """
     try:
-        with _engine(url).connect().execution_options(stream_results=True, yield_per=2000) as connection:
+        with engine(url).connect().execution_options(stream_results=True, yield_per=2000) as connection:
             _in_utc(connection)
             found = connection.execute(_select(connection, table, state)).mappings()
             rows = (plain(dict(row)) for row in found)
@@ -37,13 +37,14 @@ def steps(url: str, source: Source, table: Table, state: State) -> Iterator[tupl
 def probe(url: str, source: Source) -> None:
     """Returns when the database answers; raises HeadraceError at the source's file when it does not."""
     try:
-        with _engine(url).connect() as connection:
+        with engine(url).connect() as connection:
             connection.exec_driver_sql("SELECT 1")
     except SQLAlchemyError as error:
         raise _refused(source, error, "connecting") from error
 
 
-def _engine(url: str) -> sa.Engine:
+def engine(url: str) -> sa.Engine:
+    """An engine for an address as it stands in a source's file, secrets filled in; it keeps no connection."""
     return sa.create_engine(_url(url), connect_args={"connect_timeout": 5}, poolclass=sa.pool.NullPool)
 
 

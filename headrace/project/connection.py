@@ -36,7 +36,7 @@ _SCHEMES = {
 }
 _DEFAULT_PORT = {"postgresql": 5432, "mariadb": 3306, "cassandra": 9042}
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_TELLING = re.compile(r"authorization|cookie|token|secret|passw|signature|api.?key|access.?key", re.IGNORECASE)
+TELLING = re.compile(r"authorization|cookie|token|secret|passw|signature|api.?key|access.?key", re.IGNORECASE)
 _SECRET = re.compile(r"://[^:/@\s]*:([^@/\s]*)@")
 
 
@@ -114,7 +114,7 @@ def pairs(doc: Located, keys: Keys, problems: list[Problem], names: re.Pattern[s
             problems.append(Problem(f"{str(name)!r} can't name a header", at, "letters, digits and -"))
         if not value.isprintable():
             problems.append(Problem(f"{name} holds characters that can't be sent", at, "keep it on one line"))
-        if value and _TELLING.search(str(name)) and not re.search(r"\$\{\w+\}", value):
+        if value and TELLING.search(str(name)) and not re.search(r"\$\{\w+\}", value):
             hint = "put it into the environment and say ${NAME} here"
             problems.append(Problem("a secret must not stand in a project file", at, hint))
         found.append((str(name), value))
