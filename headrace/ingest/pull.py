@@ -82,6 +82,10 @@ def _steps(project: Project, source: Source, table: Table, state: State, report:
         from headrace.ingest import rest
 
         return rest.steps(project.addresses, source, table, state)
+    if source.kind == "neo4j":
+        from headrace.ingest import neo4j
+
+        return neo4j.steps(project.addresses.source(source), source, table, state)
     from headrace.ingest import query
 
     return query.steps(project.addresses.source(source), source, table, state)
