@@ -95,6 +95,10 @@ def _connection(project: Project, source: Source) -> list[str]:
             from headrace.ingest import cassandra
 
             cassandra.probe(project.addresses.source(source), source)
+        elif source.kind == "neo4j":
+            from headrace.ingest import neo4j
+
+            neo4j.probe(project.addresses.source(source), source)
         elif source.kind == "files" and not (project.root / source.path).is_dir():
             return [f"{source.place}: {source.path} is not a folder"]
     except HeadraceError as error:

@@ -87,6 +87,10 @@ def _steps(project: Project, source: Source, table: Table, state: State, report:
         from headrace.ingest import cassandra
 
         return cassandra.steps(project.addresses.source(source), source, table, state, _delivered(project, table))
+    if source.kind == "neo4j":
+        from headrace.ingest import neo4j
+
+        return neo4j.steps(project.addresses.source(source), source, table, state)
     from headrace.ingest import query
 
     return query.steps(project.addresses.source(source), source, table, state)

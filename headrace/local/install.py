@@ -121,7 +121,12 @@ def _environment_stamp() -> str:
 
 
 def _jars_fresh(pom: Path) -> bool:
-    return all(_fresh(JARS / place, _hash(pom.read_bytes())) for place in unpack.PLACES.get(pom.stem, (pom.stem,)))
+    return all(_fresh(JARS / place, _jars_stamp(pom)) for place in unpack.PLACES.get(pom.stem, (pom.stem,)))
+
+
+def _jars_stamp(pom: Path) -> str:
+    source = unpack.SOURCES.get(pom.stem)
+    return _hash(pom.read_bytes() + (source.read_bytes() if source else b""))
 
 
 def _jars(pom: Path) -> None:
@@ -147,7 +152,7 @@ def _jars(pom: Path) -> None:
             _run(command, f"jars of {pom.name}")
         made = unpack.UNPACK.get(pom.stem, unpack.keep)(fetched)
         for place, folder in made.items():
-            _stamp(folder, _hash(pom.read_bytes()))
+            _stamp(folder, _jars_stamp(pom))
             _replace(folder, JARS / place)
     shutil.rmtree(fetched, ignore_errors=True)
 

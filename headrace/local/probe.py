@@ -74,6 +74,15 @@ def cassandra_session(port: int, user: tuple[str, str]) -> Iterator[Any]:
         cluster.shutdown()
 
 
+def neo4j(port: int, user: str, password: str) -> None:
+    """A query on a Neo4j server, whose user is made only when it has started."""
+    from neo4j import GraphDatabase
+
+    with GraphDatabase.driver(f"bolt://127.0.0.1:{port}", auth=(user, password), connection_timeout=2) as driver:
+        with driver.session() as session:
+            session.run("RETURN 1").consume()
+
+
 def bus(address: str) -> None:
     """The broker lists its topics."""
     from confluent_kafka.admin import AdminClient

@@ -19,6 +19,7 @@ _ALLOWED = {
     "files": {"path"},
     "rest": {"url", "headers"},
     "cassandra": {"local", "url", "database"},
+    "neo4j": {"local", "url"},  # its community edition has one database, `neo4j`
     "events": set(),
 }
 _DATABASE_HINT = (
@@ -33,8 +34,9 @@ _SCHEMES = {
     "mariadb": ("mariadb", "mysql"),
     "rest": ("https", "http"),
     "cassandra": ("cassandra",),
+    "neo4j": ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"),
 }
-_DEFAULT_PORT = {"postgresql": 5432, "mariadb": 3306, "cassandra": 9042}
+_PORTS = {"postgresql": 5432, "mariadb": 3306, "cassandra": 9042, "neo4j": 7687}
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 TELLING = re.compile(r"authorization|cookie|token|secret|passw|signature|api.?key|access.?key", re.IGNORECASE)
 _SECRET = re.compile(r"://[^:/@\s]*:([^@/\s]*)@")
@@ -70,9 +72,9 @@ def _needed(doc: Located, kind: str, texts: dict[str, Any], local: bool) -> list
         return [Problem("a source of files needs connection.path", at, "connection: {path: data/price-lists}")]
     if kind == "rest" and not texts.get("url"):
         return [Problem("a rest source needs connection.url", at, "connection: {url: 'https://shop.example/api/v1'}")]
-    if kind in _DEFAULT_PORT and bool(texts.get("url")) == local:
+    if kind in _PORTS and bool(texts.get("url")) == local:
         needs = "either connection.url or connection.local, not both" if local else "connection.url or connection.local"
-        hint = _DATABASE_HINT.format(kind, _DEFAULT_PORT[kind])
+        hint = _DATABASE_HINT.format(kind, _PORTS[kind])
         return [Problem(f"a {kind} source needs {needs}", at, hint)]
     if kind == "jdbc" and bool(texts.get("url")) == bool(texts.get("source")):
         both = bool(texts.get("url"))

@@ -12,6 +12,7 @@ from headrace.local.servers import (
     kafka,
     kept,
     mariadb,
+    neo4j,
     postgres,
     spark,
     superset,
@@ -19,7 +20,12 @@ from headrace.local.servers import (
 )
 from headrace.project import Project
 
-SOURCES = {"postgresql": postgres.source, "mariadb": mariadb.source, "cassandra": cassandra.source}
+SOURCES = {
+    "postgresql": postgres.source,
+    "mariadb": mariadb.source,
+    "cassandra": cassandra.source,
+    "neo4j": neo4j.source,
+}
 PARTS = ("postgres", "bus", "connect", "source", "flink", "spark", "airflow", "landing", "pulse")
 
 

@@ -79,13 +79,13 @@ def test_only_batch_and_airflow_give_way(local_project):
 def test_secrets_are_in_no_command_line_and_in_no_connector_setting(local_project):
     """Everybody on a machine can read the command lines of all processes."""
     project = local_project()
-    secrets = [
+    hidden = [
         project.addresses.secret(name) for name in ("HEADRACE_SERVING_PASSWORD", "SHOP_PASSWORD", "TILL_PASSWORD")
     ]
     for server in servers(project):
-        assert not any(secret in " ".join(server.command) for secret in secrets), server.name
+        assert not any(secret in " ".join(server.command) for secret in hidden), server.name
     (connect,) = chosen(project, {"connect"})
-    assert not any(secret in text for secret in secrets for text in connect.files.values())
+    assert not any(secret in text for secret in hidden for text in connect.files.values())
     assert set(connect.environment) >= {"SHOP_PASSWORD", "TILL_PASSWORD"}
 
 
@@ -134,3 +134,23 @@ def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(loc
     assert len(taken) == len(set(taken))
     password = project.addresses.secret("RING_PASSWORD")
     assert not any(password in text for text in [" ".join(node.command), *node.files.values()])
+
+
+def test_a_local_graph_is_a_server_of_its_own(local_project):
+    """Only where a source asks for it; its password is neither in its command line nor in its configuration."""
+    root = local_project().root
+    (root / "lake/sources/graph.yml").write_text("kind: neo4j\nconnection: {local: true}\ntables: {likes: ':Like'}\n")
+    (root / "schemas/likes.yaml").write_text((root / "schemas/sales.yaml").read_text().replace("sales", "likes"))
+    project = load(root)
+    assert not project.problems
+    secrets.ensure(project)
+    (graph,) = chosen(project, {"source:graph"})
+    address = project.addresses.source(project.source("graph"))
+    secret = project.addresses.secret("GRAPH_PASSWORD")
+    assert address == f"bolt://headrace:{secret}@127.0.0.1:{graph.ports['source:graph']}/neo4j"
+    assert names(servers(project)) == ALL | {"source-graph"}
+    assert secret not in " ".join((*graph.command, *graph.files.values()))
+    assert secret in graph.environment.values()
+    assert f"server.bolt.listen_address=127.0.0.1:{graph.ports['source:graph']}\n" in "".join(graph.files.values())
+    (connect,) = chosen(project, {"connect"})
+    assert "GRAPH_PASSWORD" not in connect.environment  # nothing is captured from it
