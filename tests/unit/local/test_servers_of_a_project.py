@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.local import secrets
+from headrace.local import provision, secrets
 from headrace.local.servers import chosen, kept, servers
 from headrace.project import load
 from headrace.project.settings import PORTS
@@ -154,3 +154,9 @@ def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(rin
     assert len(taken) == len(set(taken))
     password = project.addresses.secret("RING_PASSWORD")
     assert not any(password in text for text in [" ".join(node.command), *node.files.values()])
+
+
+def test_no_connector_waits_for_a_cassandra_node(ring):
+    needs = {step.name: set(step.needs) for step in provision.steps(ring, servers(ring), "make tables")}
+    assert needs["connectors"] >= {"prepare", "source-shop", "source-till"}
+    assert "source-ring" in needs["prepare"] - needs["connectors"]
