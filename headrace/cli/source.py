@@ -18,7 +18,7 @@ _ALL = "All sources when left out."
 
 @app.command()
 def pull(name: Name, format: Listing = Format.table) -> None:
-    """Bring what a source of files, a jdbc or a rest source has and the last pull had not; nothing comes twice."""
+    """Bring what a files, jdbc, rest or cassandra source has and the last pull had not; nothing comes twice."""
     from headrace.ingest.pull import pull as pull_source
 
     opened = project()
