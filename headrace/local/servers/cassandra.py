@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from headrace.errors import HeadraceError
 from headrace.local import archive, probe
 from headrace.local.install import JARS
 from headrace.local.server import Server, java
@@ -14,6 +17,7 @@ from headrace.project import Addresses, Project, Source
 
 HOME = JARS / "cassandra"
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
+_JAVA = ("17", "11")  # what Cassandra 5.0 knows
 _FIRST = "cassandra"  # user and password of a new node
 # What Java 17 keeps to itself, and Cassandra and its libraries reach into.
 _EXPORTED = (
@@ -38,10 +42,7 @@ _LOGGING = """<configuration>
 
 
 def source(project: Project, of: Source) -> Server:
-    """A service's own node. The user and the keyspace are made once it answers.
-
-    It runs on Java 17 (or 11): Cassandra 5.0 knows no later one.
-    """
+    """A service's own node. The user and the keyspace are made once it answers."""
     a = project.addresses
     name, port, peers = f"source-{of.name}", a.source_port(of.name), _peers(a, of)
     config, logging = project.state / "run" / f"{name}.yaml", project.state / "run" / f"{name}-log.xml"
@@ -71,9 +72,22 @@ def source(project: Project, of: Source) -> Server:
         address=f"127.0.0.1:{port}",
         memory="0.7 GB",
         archive=archive.path("cassandra", [HOME]),
+        prepare=lambda: _fit(of),
         ready=lambda: probe.cassandra(port, ("headrace", password), (_FIRST, _FIRST)),
         provision=lambda: _provision(port, password, of.database),
     )
+
+
+def _fit(of: Source) -> None:
+    """Raises HeadraceError at the source when this machine's Java is one that Cassandra does not run on."""
+    try:
+        said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    except FileNotFoundError:
+        return  # no server of ours starts then, and the first of them says so
+    found = re.search(r'version "(\d+)', said)
+    if found and found[1] not in _JAVA:
+        message = f"a local Cassandra runs on Java {' or '.join(_JAVA)}, the `java` here is {found[1]}"
+        raise HeadraceError(message, place=of.place, hint="put another one first in PATH, or say connection.url")
 
 
 def _peers(a: Addresses, of: Source) -> int:

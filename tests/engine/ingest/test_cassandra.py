@@ -21,6 +21,7 @@ from headrace.ingest import bus, health, topics
 from headrace.ingest.pull import pull
 from headrace.local import probe, supervise
 from headrace.project import Project
+from tests.engine.ingest.conftest import Worker, workers
 
 ORDERS = {
     "region": "string!", "id": "integer!", "total": "decimal(10,2)", "note": "string", "tags": "array",
@@ -83,6 +84,13 @@ def project(base, ring, make_project, make_contract, shared_url) -> Project:
     return found
 
 
+@pytest.fixture(scope="module")
+def worker(project) -> Iterator[Worker]:
+    """A landing worker of the project."""
+    with workers() as start:
+        yield start(project)
+
+
 def count(project: Project, source: str) -> int:
     return sum(pull(project, project.source(source))["tables"].values())
 
@@ -102,7 +110,7 @@ def _position(change: dict[str, Any]) -> tuple[int, int]:
     return change["source"]["pull"], change["source"]["row"]
 
 
-def test_every_change_comes_once_whatever_time_its_write_says(project, ring, on_bus, work, landed, until) -> None:
+def test_every_change_comes_once_whatever_time_its_write_says(project, ring, on_bus, worker, landed, until) -> None:
     insert = "INSERT INTO ring.cass_orders (region, id, total, note, tags, parts, placed_at) VALUES "
     ring(insert + "('ch', 1, 1.10, 'é', {'b', 'a'}, {'x': 1}, '2026-01-01T00:00:00.123Z')")
     ring(insert + "('ch', 2, 2.00, null, null, null, '2026-01-02')")
@@ -129,7 +137,6 @@ def test_every_change_comes_once_whatever_time_its_write_says(project, ring, on_
     ring("DELETE FROM ring.cass_orders WHERE region = 'fr' AND id = 1")
     count(project, "cass_shop")
     assert count(project, "cass_shop") == 0
-    work(project)
     sent = changes(on_bus(project, "cass_shop.cass_orders"))
     found = until(lambda: len(r := landed(project, "cass_orders")) >= len(sent) and r, 40, "all landed")
     latest = {row["key"]: row["after"] and json.loads(row["after"]) for row in found}  # in order of positions
@@ -144,7 +151,7 @@ def test_every_change_comes_once_whatever_time_its_write_says(project, ring, on_
     assert proof.note.startswith("compared with the listing of pull ")
 
 
-def test_odd_values_go_to_quarantine_and_the_rest_goes_on(project, ring, quarantined, landed, work, until) -> None:
+def test_odd_values_go_to_quarantine_and_the_rest_goes_on(project, ring, quarantined, landed, worker, until) -> None:
     ring("INSERT INTO ring.cass_odd (id, text, total, at) VALUES (1, 'well', 12.50, '2026-01-01')")
     ring("INSERT INTO ring.cass_odd (id, total) VALUES (2, 1E-2147483647)")
     ring(f"INSERT INTO ring.cass_odd (id, total) VALUES (3, blob_as_decimal(0x00000001{'7f' * 3000}))")
@@ -154,7 +161,6 @@ def test_odd_values_go_to_quarantine_and_the_rest_goes_on(project, ring, quarant
     ring("INSERT INTO ring.cass_odd (id, text) VALUES (7, %s)", "x" * 10_500_000)
     assert count(project, "cass_strange") == 7
     assert count(project, "cass_strange") == 0
-    work(project)
     bad = until(lambda: len(r := quarantined(project, "cass_odd")) == 6 and r, 40, "six rows in quarantine")
     reasons = " ".join(row["reason"] for row in bad)
     for said in (
@@ -196,7 +202,10 @@ def test_wrong_credentials_are_said_without_them(project, ring, monkeypatch) -> 
 
 
 class Slices:
-    """A pull by the command line that runs for slices of time, until so many records are written."""
+    """A pull by the command line that runs for slices of time, until so many records are written.
+
+    Those that end a transaction count, too: `more` must be greater than the few of them.
+    """
 
     def __init__(self, project: Project, source: str, topic: str, more: int) -> None:
         self.project, self.topic = project, topic
@@ -219,7 +228,7 @@ class Slices:
         return self.process.returncode, said
 
 
-def test_killed_pulls_and_a_killed_node_lose_and_double_nothing(project, base, ring, on_bus, work, until) -> None:
+def test_killed_pulls_and_a_killed_node_lose_and_double_nothing(project, base, ring, on_bus, worker, until) -> None:
     for part in range(30):  # 24,000 rows: more than one step
         for first in range(0, 800, 400):
             rows = (
@@ -228,11 +237,11 @@ def test_killed_pulls_and_a_killed_node_lose_and_double_nothing(project, base, r
             )
             ring(f"BEGIN UNLOGGED BATCH {'; '.join(rows)}; APPLY BATCH")
     topic = "cass_big.cass_many"
-    status, _ = Slices(project, "cass_big", topic, 1).end(signal.SIGKILL)
+    status, _ = Slices(project, "cass_big", topic, 1000).end(signal.SIGKILL)
     assert status == -signal.SIGKILL, "the pull ended before it could be killed"
     assert on_bus(project, topic) == []
     # The node dies while the first step is sent: that step is good, the rest of the walk fails.
-    slices = Slices(project, "cass_big", topic, 1)
+    slices = Slices(project, "cass_big", topic, 1000)
     node = supervise.states(base)["source-ring"]["pid"]
     os.kill(node, signal.SIGKILL)
     status, said = slices.end(signal.SIGCONT)
@@ -252,6 +261,5 @@ def test_killed_pulls_and_a_killed_node_lose_and_double_nothing(project, base, r
     assert count(project, "cass_big") == 0
     keys = [(key["part"], key["id"]) for _, key, _ in changes(on_bus(project, topic))]
     assert len(keys) == len(set(keys)) == 24_000
-    work(project)
     proof = certificate(project, "cass_big")
     assert (proof.verdict, proof.summary()["rows"]) == (verdict.PROVEN, 24_000)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.local import secrets
+from headrace.local import provision, secrets
 from headrace.local.servers import chosen, kept, servers
 from headrace.project import load
 from headrace.project.settings import PORTS
@@ -112,7 +113,9 @@ def test_landing_is_asked_for_in_the_group_that_its_worker_joins(local_project, 
     assert asked == [worker.group(project)]
 
 
-def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(local_project, tmp_path):
+@pytest.fixture
+def ring(local_project, tmp_path):
+    """A project with a local Cassandra beside the other sources."""
     local_project()
     root = tmp_path / "project"
     (root / "lake/sources/ring.yml").write_text(
@@ -122,6 +125,23 @@ def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(loc
     project = load(root)
     assert not project.problems
     secrets.ensure(project)
+    return project
+
+
+@pytest.mark.parametrize(("version", "fits"), [("17.0.15", True), ("11.0.2", True), ("21", False), ("1.8.0_1", False)])
+def test_a_cassandra_node_says_which_java_it_needs(ring, monkeypatch, version, fits):
+    (node,) = chosen(ring, {"source:ring"})
+    done = subprocess.CompletedProcess([], 0, "", f'openjdk version "{version}" 2024-01-01\n')
+    monkeypatch.setattr(subprocess, "run", lambda *args, **more: done)
+    if fits:
+        node.prepare()
+    else:
+        with pytest.raises(HeadraceError, match="runs on Java 17 or 11"):
+            node.prepare()
+
+
+def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(ring):
+    project = ring
     (node,) = chosen(project, {"source:ring"})
     config = json.loads(next(text for path, text in node.files.items() if path.suffix == ".yaml"))
     assert (config["listen_address"], config["rpc_address"], config["commitlog_sync"]) == (
@@ -136,6 +156,7 @@ def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(loc
     assert not any(password in text for text in [" ".join(node.command), *node.files.values()])
 
 
+<<<<<<< HEAD
 def test_a_local_graph_is_a_server_of_its_own(local_project):
     """Only where a source asks for it; its password is neither in its command line nor in its configuration."""
     root = local_project().root
@@ -154,3 +175,9 @@ def test_a_local_graph_is_a_server_of_its_own(local_project):
     assert f"server.bolt.listen_address=127.0.0.1:{graph.ports['source:graph']}\n" in "".join(graph.files.values())
     (connect,) = chosen(project, {"connect"})
     assert "GRAPH_PASSWORD" not in connect.environment  # nothing is captured from it
+=======
+def test_no_connector_waits_for_a_cassandra_node(ring):
+    needs = {step.name: set(step.needs) for step in provision.steps(ring, servers(ring), "make tables")}
+    assert needs["connectors"] >= {"prepare", "source-shop", "source-till"}
+    assert "source-ring" in needs["prepare"] - needs["connectors"]
+>>>>>>> cassandra
