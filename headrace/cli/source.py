@@ -18,11 +18,7 @@ _ALL = "All sources when left out."
 
 @app.command()
 def pull(name: Name, format: Listing = Format.table) -> None:
-<<<<<<< HEAD
-    """Bring what a source of files, a jdbc, rest or neo4j source has and the last pull had not; nothing comes twice."""
-=======
-    """Bring what a files, jdbc, rest or cassandra source has and the last pull had not; nothing comes twice."""
->>>>>>> cassandra
+    """Bring what a source of kind files, jdbc, rest, cassandra or neo4j has and the last pull had not."""
     from headrace.ingest.pull import pull as pull_source
 
     opened = project()

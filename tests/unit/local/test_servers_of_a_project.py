@@ -156,7 +156,6 @@ def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(rin
     assert not any(password in text for text in [" ".join(node.command), *node.files.values()])
 
 
-<<<<<<< HEAD
 def test_a_local_graph_is_a_server_of_its_own(local_project):
     """Only where a source asks for it; its password is neither in its command line nor in its configuration."""
     root = local_project().root
@@ -175,9 +174,9 @@ def test_a_local_graph_is_a_server_of_its_own(local_project):
     assert f"server.bolt.listen_address=127.0.0.1:{graph.ports['source:graph']}\n" in "".join(graph.files.values())
     (connect,) = chosen(project, {"connect"})
     assert "GRAPH_PASSWORD" not in connect.environment  # nothing is captured from it
-=======
+
+
 def test_no_connector_waits_for_a_cassandra_node(ring):
     needs = {step.name: set(step.needs) for step in provision.steps(ring, servers(ring), "make tables")}
     assert needs["connectors"] >= {"prepare", "source-shop", "source-till"}
     assert "source-ring" in needs["prepare"] - needs["connectors"]
->>>>>>> cassandra
