@@ -7,7 +7,7 @@ from typing import Any, LiteralString, cast
 from headrace.project.neo4j import Pattern
 
 # Type of the watermark's column → which values have a place in its order, the last pull's place from its text, and the
-# place of a value `v`. Neo4j's order of moments looks at zones too (10:00 in Zurich is not 08:00Z), so all are made Z.
+# place of a value `v`. Neo4j's order of moments looks at zones too (10:00 in Zurich is not 09:00Z), so all are made Z.
 # NaN has no place: nothing is smaller or greater.
 _PLACES = {
     "timestamp": ("ZONED DATETIME | LOCAL DATETIME", "datetime($last)", "datetime({datetime: v, timezone: 'Z'})"),
