@@ -59,7 +59,8 @@ def source(
         adding.write(opened.root, proposal.files, force)
     width = max(map(len, proposal.files))
     for file in proposal.files:
-        print(f"  {file:<{width}}  {proposal.lines[file]}")
+        there = " (is there already: needs --force)" if dry_run and (opened.root / file).exists() else ""
+        print(f"  {file:<{width}}  {proposal.lines[file]}{there}")
     for origin, why in proposal.skipped:
         print(f"  not taken: {origin}: {why}")
     for note in proposal.notes:

@@ -25,9 +25,12 @@ def steps(url: str, source: Source, table: Table, state: State) -> Iterator[tupl
     column must grow in order of commits. Raises HeadraceError at the source's file when the database refuses.
     """
     try:
-        with engine(url).connect().execution_options(stream_results=True, yield_per=2000) as connection:
+        with engine(url).connect() as connection:
             _in_utc(connection)
-            found = connection.execute(_select(connection, table, state)).mappings()
+            select = _select(connection, table, state)
+            # Only now: PostgreSQL streams through a cursor on the server, and there is none for a SET.
+            connection.execution_options(stream_results=True, yield_per=2000)
+            found = connection.execute(select).mappings()
             rows = (plain(dict(row)) for row in found)
             yield from unsent(((row[table.watermark], row) for row in rows), table, state)
     except SQLAlchemyError as error:

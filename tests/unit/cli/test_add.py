@@ -36,5 +36,7 @@ def test_from_an_empty_project_to_one_that_check_accepts(tmp_path: Path) -> None
     again = headrace("add", "source", "visits", "./drop", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == "lake/sources/visits.yml\n  this file is there already\n  hint: --force writes it anew\n"
+    dry = headrace("add", "source", "visits", "./drop", "--dry-run", cwd=tmp_path)
+    assert dry.stdout.count("is there already: needs --force") == 2
     other = headrace("add", "source", "more", "./drop", "--table", "more", cwd=tmp_path)
     assert "schemas/more.yaml" in other.stdout, other.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,9 +15,11 @@ from headrace.errors import HeadraceError
 from headrace.ingest import infer
 from headrace.ingest.ask import ask
 from headrace.ingest.exact import parse
+from headrace.ingest.files import READERS
 from headrace.project import Project, adding, load
 from headrace.project.found import FoundColumn, FoundSource
 from headrace.project.propose import propose
+from headrace.sql.validity import compile_check
 
 
 @pytest.fixture
@@ -114,6 +118,31 @@ def test_files_of_the_same_columns_are_a_table(project: Project) -> None:
     only = ask(project, "shop", str(folder), tables=("vis*",))
     assert [t.name for t in only.tables] == ["visits"]
     assert "there is: amounts.parquet" in wrong(project, str(folder), tables=("zz",))
+
+
+def test_the_rows_that_were_looked_at_keep_the_proposed_contract(project: Project) -> None:
+    folder = project.root / "drop"
+    folder.mkdir()
+    (folder / "a.csv").write_text(
+        "code,n,sum,day,at,open,note\na,1,4.5,2026-01-01,2026-01-01T00:00:00Z,TRUE,007\nb,,2,,,,\n"
+    )
+    lines = [
+        '{"id": 1, "at": "2026-01-01T01:00:00+01:00", "sum": 1.5, "o": {}, "l": []}',
+        '{"id": 2, "sum": 3, "at": null}',
+    ]
+    (folder / "b.json").write_text(f"[{','.join(lines)}]")
+    pq.write_table(pa.table({"id": [1], "m": [Decimal("1.5")], "at": [datetime(2026, 1, 1)]}), folder / "c.parquet")  # noqa: DTZ001
+    proposal = propose("shop", ask(project, "shop", str(folder)))
+    adding.write(project.root, proposal.files)
+    tables = load(project.root).tables
+    assert sorted(tables) == ["a", "b", "c"]
+    for name, table in tables.items():
+        check, rows = compile_check(table.contract.columns), []
+        content = (folder / table.origin).read_bytes()
+        for line in READERS[table.format](content, table.contract, table.origin):
+            assert not line.error
+            rows.append(check(line.row))  # type: ignore[arg-type]
+        assert len(rows) == {"a": 2, "b": 2, "c": 1}[name]
 
 
 def test_a_folder_of_one_table_has_the_sources_name_and_takes_every_file(project: Project) -> None:
