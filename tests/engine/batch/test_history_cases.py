@@ -26,7 +26,7 @@ from .plain import State, unsound, walk
 
 COLUMNS = "kind string key;id integer key;n integer;note string"
 KEY = ("kind", "id")
-SEEDS = (1, 2)
+SEEDS = (1,)
 FLOORS_BY_CHANCE = ("t@5", "m@13", "t@21/2", "m@29", "m@7/2")
 SECONDS = 10  # of event time between two positions; what is in order is appended a second after its event
 Change = dict[str, Any]
@@ -69,8 +69,8 @@ class Table:
             self.land(self.project, self.name, self.landed[-len(changes) :])
         return self
 
-    def fold(self, rebuild: bool = False) -> Current:
-        return refresh(self.project, self.project.table(self.name), lambda: session(self.project), rebuild)
+    def fold(self) -> Current:
+        return refresh(self.project, self.project.table(self.name), lambda: session(self.project))
 
     def right(self, current: Current) -> list[State]:
         """The history, once it and the current table are what a plain walk says, and sound."""
@@ -121,7 +121,7 @@ CASES: dict[str, tuple[str, int | None, list[int | None]]] = {
     "an old change once more behind newer ones": ("c1@1 u2@2 | u3@3 | c1@1 u2@2", 3, [1, 2, 3]),
     "a late update below the newest": ("c1@1 u3@3 | u2@2", 3, [1, 2, 3]),
     "a late insert below all": ("u2@2 | u3@3 | c1@1", 3, [1, 2, 3]),
-    "a late update inside a closed state": ("c1@1 u5@5 | u9@9 | u3@3", 9, [1, 3, 5, 9]),
+    "a late update inside a closed state": ("c1@1 u5@5 u9@9 | u3@3", 9, [1, 3, 5, 9]),
     "a delete": ("c1@1 | d@2", None, [1]),
     "a delete twice": ("c1@1 | d@2 | d@2", None, [1]),
     "a delete twice, then the row again": ("c1@1 | d@2 d@2 | c3@3", 3, [1, 3]),
@@ -165,9 +165,9 @@ def arrivals() -> Iterator[tuple[int, Change]]:
         for fold, second in enumerate(seconds):
             moment = START + timedelta(seconds=second)
             yield fold, change(f"u{fold}@{fold + 1}", "event times", id, event_time=moment, at=1100 + 5 * fold)
-    # Every order of four changes, cut into folds in every way.
+    # Every order of four changes: in one fold, cut behind the first, behind the second, and behind both.
     changes = ("c1@1", "u2@2", "d@3", "c4@4")
-    for id, (order, cuts) in enumerate(product(permutations(changes), product((0, 1), repeat=3))):
+    for id, (order, cuts) in enumerate(product(permutations(changes), product((0, 1), repeat=2))):
         for index, word in enumerate(order):
             yield sum(cuts[:index]), change(word, "every order", id)
     # Keys that look alike are different ones.
@@ -180,7 +180,7 @@ def arrivals() -> Iterator[tuple[int, Change]]:
 
 def test_each_case_gives_the_rows_and_the_history_of_a_plain_walk(project, land) -> None:
     table, listed = Table(project, "cases", land), list(arrivals())
-    for fold in range(4):
+    for fold in range(3):
         current = table.arrive([one for number, one in listed if number == fold]).fold()
     told = table.right(current)
     for name, (_, value, values) in CASES.items():
@@ -188,7 +188,7 @@ def test_each_case_gives_the_rows_and_the_history_of_a_plain_walk(project, land)
         assert [s[0]["n"] for s in mine] == values, name
         open_ = [s[0]["n"] for s in mine if s[2] is None]
         assert open_ == ([value] if value is not None or name in ONCE else []), name
-    assert sum(s[0]["kind"] == "every order" for s in told) == 3 * 24 * 8
+    assert sum(s[0]["kind"] == "every order" for s in told) == 3 * 24 * 4
     assert {s[0]["n"] for s in told if s[0]["kind"] == "one transaction"} == {3, 2}
     # A column that came in between: rows that landed before it have it as they had it, or as NULL.
     late = change("u7@7", "an insert")
@@ -198,7 +198,7 @@ def test_each_case_gives_the_rows_and_the_history_of_a_plain_walk(project, land)
     table.project = load(project.root)
     grown = table.right(table.fold())
     assert [(s[0]["n"], s[0]["late"]) for s in grown if s[0]["kind"] == "an insert"] == [(1, None), (7, "new")]
-    assert table.right(table.fold(rebuild=True)) and len(grown) == len(told) + 1
+    assert len(grown) == len(told) + 1
 
 
 def snapshot(epoch: int, position: int, rows: dict[int, int], complete: bool = True) -> list[Change]:
@@ -237,8 +237,10 @@ FLOORS: dict[str, list[list[Change]]] = {
     ],
     # Truncates and snapshots behind each other; the same rows each time.
     "again": [
-        [row("c1@1", 1), row("c2@2", 2), change("t@3", "", at=1200), row("c1@4", 1, at=1100), row("c3@4", 3)],
-        [*snapshot(2, 1, {1: 1, 3: 3}), change("t@5/2", ""), row("c1@6/2", 1), change("t@7/2", "")],
+        [
+            row("c1@1", 1), row("c2@2", 2), change("t@3", "", at=1200), row("c1@4", 1, at=1100), row("c3@4", 3),
+            *snapshot(2, 1, {1: 1, 3: 3}), change("t@5/2", ""), row("c1@6/2", 1), change("t@7/2", ""),
+        ],
         [*snapshot(3, 1, {1: 1}), row("c2@2/3", 2), row("u4@4", 3), *snapshot(4, 1, {2: 2, 1: 1})],
     ],
 }  # fmt: skip
@@ -250,8 +252,7 @@ def test_truncates_and_new_snapshots_end_states_and_rows(project, land) -> None:
         for part in FLOORS[name]:
             both = [change(f"m@{part[-1]['position']}", "", partition=p) for p in (0, 1)]
             current = table.arrive(part + both).fold()
-            states = table.right(current)
-        return states
+        return table.right(current)
 
     with ThreadPoolExecutor(3) as pool:
         found = dict(zip(FLOORS, pool.map(told, FLOORS), strict=True))
