@@ -150,7 +150,7 @@ def test_a_name_that_the_graph_does_not_know_is_an_error_and_the_other_tables_ar
     with pytest.raises(HeadraceError, match="the graph has no label 'Plaice'") as caught:
         pull(town, town.source("neo_lost"))
     (problem,) = caught.value.problems
-    assert (problem.hint, problem.place.line) == ("did you mean 'Place'?", 4)
+    assert problem.place and (problem.hint, problem.place.line) == ("did you mean 'Place'?", 4)
     assert sum(record.value() is not None for record in bus.read_to_end(town, "neo_lost.neo_found")) == 1
 
 
