@@ -42,7 +42,7 @@ def source(project: Project, of: Source) -> Server:
         environment={"HEADRACE_NEO4J_PASSWORD": password},
         ports={f"source:{of.name}": port},
         address=f"127.0.0.1:{port}",
-        memory="0.4 GB",
+        memory="0.6 GB",
         archive=archive.path("neo4j", [HOME]),
         ready=lambda: probe.neo4j(port, "headrace", password),
     )

@@ -26,7 +26,7 @@ PLACE = {"id": "integer!", "name": "string", "price": "decimal(6,2)", "changed_a
 VISIT = {"guest_id": "integer!", "place": "string!", "since": "date", "stars": "integer"}
 EVENT = {"id": "integer!", "number": "integer"}
 LONG = "x" * 10_000_000
-EVENTS = 60_000
+EVENTS = 40_000
 
 
 @pytest.fixture(scope="module")
@@ -128,16 +128,16 @@ def test_odd_rows_reach_quarantine_once(town, cypher, work, landed, quarantined,
     reasons = "\n".join(row["reason"] for row in bad)
     for said in (
         "oversize: ",
-        "id: missing",
         "changed_at is missing",
         "changed_at is '2026-01-01' and not a ZONED DATETIME or LOCAL DATETIME",
-        "price: expected decimal(6,2) as a string, found '0.30000000000000004'",
-        "name: expected a string",
+        "expected decimal(6,2) as a string, got '0.30000000000000004'",
+        "expected a string, got ['a', 'list']",
         "changed_at: Ordinal out of range",
-        "price: expected decimal(6,2) as a string, found 'nan'",
+        "expected decimal(6,2) as a string, got 'nan'",
         "2900-01-01T00:00:00.000000Z, which is yet to come",
     ):
         assert said in reasons, reasons
+    assert "missing" in reasons.splitlines()  # the key
     valid = until(lambda: [row for row in landed(town, "neo_odd") if row["after"]], 40, "the good row")
     assert [json.loads(row["after"])["id"] for row in valid] == [1]
     # What is mended comes, and what is still bad is not rejected anew.
@@ -150,7 +150,7 @@ def test_a_name_that_the_graph_does_not_know_is_an_error_and_the_other_tables_ar
     with pytest.raises(HeadraceError, match="the graph has no label 'Plaice'") as caught:
         pull(town, town.source("neo_lost"))
     (problem,) = caught.value.problems
-    assert (problem.hint, problem.place.line) == ("did you mean 'Place'?", 4)
+    assert problem.place and (problem.hint, problem.place.line) == ("did you mean 'Place'?", 4)
     assert sum(record.value() is not None for record in bus.read_to_end(town, "neo_lost.neo_found")) == 1
 
 
@@ -194,8 +194,7 @@ def test_a_pull_and_the_server_killed_at_any_moment_are_exact(town, shared, cyph
             last=first + step - 1,
         )
     topic = "neo_events.neo_events"
-    for more in (1, 5_000):
-        assert Pull(town, "neo_events", topic, more).end(signal.SIGKILL)[0] == -signal.SIGKILL
+    assert Pull(town, "neo_events", topic, 5_000).end(signal.SIGKILL)[0] == -signal.SIGKILL
     stopped = Pull(town, "neo_events", topic, 1)
     base = shared()
     pid = supervise.states(base)["source-town"]["pid"]
