@@ -81,7 +81,7 @@ class Company:
         (folder / f"{at[:10]}.csv").write_text(f"id,says\n{id},{text}\n")
         pq.write_table(pa.table({"id": [id], "says": [text]}), folder / f"{at[:10]}.parquet")
         producer = Producer(bus.producer_settings(self.project))
-        producer.produce("every_events", json.dumps({"id": id, "says": text}))
+        producer.produce("every_events", json.dumps({"id": id, "says": text}), str(id))  # one key, one order
         assert producer.flush(10) == 0
 
 
