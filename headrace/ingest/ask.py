@@ -84,7 +84,7 @@ def _whom(project: Project, name: str, where: str, pull: bool) -> Asked:
     if separator:
         kind = "jdbc" if pull else SCHEMES.get(scheme.lower(), "")
         if not kind:
-            hint = f"{did_you_mean(scheme, SCHEMES)}\nof another database write lake/sources/{name}.yml (kind: jdbc) by hand"
+            hint = f"{did_you_mean(scheme, SCHEMES)}\nfor another database write lake/sources/{name}.yml, kind: jdbc"
             raise HeadraceError(f"no kind of source is reached at {scheme}://", hint=hint)
         return Asked(project, name, kind, _open(name, where))
     path = Path(where).expanduser()
