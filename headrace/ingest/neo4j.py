@@ -6,6 +6,7 @@ snapshot of one moment; with a watermark, what it missed has a greater one and c
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -128,6 +129,7 @@ def _known(transaction: Transaction, table: Table, pattern: Pattern) -> None:
 
 @contextmanager
 def _transaction(url: str) -> Iterator[Transaction]:
+    logging.getLogger("neo4j").setLevel(logging.CRITICAL)  # what is wrong is raised, and said once
     parts = urlsplit(url)
     auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     address = parts._replace(netloc=parts.netloc.rpartition("@")[2], path="").geturl()
