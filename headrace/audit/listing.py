@@ -1,7 +1,7 @@
 """Certificates of sources that can't say a position: what their pulls listed, landing, and the current table.
 
 The source is not asked: it may have changed since, and nobody could say before or after what. A pull keeps a digest of
-each row that it read (headrace.ingest.delivered); the certificate holds that listing against the newest landed row of
+each row that it read (headrace.pulls.delivered); the certificate holds that listing against the newest landed row of
 each key, column by column of the source, also those that the contract leaves out.
 """
 
@@ -21,10 +21,10 @@ from headrace.audit.certificate import Certificate, landed_past, with_current
 from headrace.audit.comparison import Key, Side, compare
 from headrace.audit.source_side import Buckets, Rows
 from headrace.ingest import markers, paused
-from headrace.ingest.delivered import Delivered, digest
-from headrace.ingest.pull import listing
 from headrace.lake import observed
 from headrace.project import Project, Source, Table
+from headrace.pulls.delivered import Delivered, digest
+from headrace.pulls.pull import listing
 
 if TYPE_CHECKING:
     import duckdb

@@ -35,10 +35,10 @@ def source(
     force: Annotated[bool, typer.Option("--force", help="Write files anew that are there.")] = False,
 ) -> None:
     """Ask a source for its tables; write its file and a contract for each. All files or none, and none over another."""
-    from headrace.ingest.ask import ask
     from headrace.project import adding
     from headrace.project.names import name_problem
     from headrace.project.propose import propose
+    from headrace.sources.ask import ask
 
     opened = project()
     path = opened.root / f"lake/sources/{name}.yml"

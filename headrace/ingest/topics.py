@@ -69,7 +69,7 @@ def notification_topic(source: Source) -> str:
 
 
 def delivered(table: Table) -> str:
-    """The topic of what pulls have delivered of a table that is compared with it, see headrace.ingest.delivered."""
+    """The topic of what pulls have delivered of a table that is compared with it, see headrace.pulls.delivered."""
     return f"{PULLS}.{table.topic}"
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.ingest import connectors, topics
-from headrace.ingest.ask import ask
-from headrace.ingest.pull import pull
 from headrace.project import Contract, Project, inspect
+from headrace.pulls.pull import pull
+from headrace.sources.ask import ask
 
 POSTGRESQL = """
 CREATE SCHEMA added;

@@ -17,10 +17,11 @@ import pytest
 from headrace.audit import listing, verdict
 from headrace.audit.certificate import Certificate
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, health, topics
-from headrace.ingest.pull import pull
+from headrace.ingest import bus, topics
 from headrace.local import probe, supervise
 from headrace.project import Project
+from headrace.pulls.pull import pull
+from headrace.sources import health
 from tests.engine.ingest.conftest import Worker, workers
 
 ORDERS = {

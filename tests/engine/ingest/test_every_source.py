@@ -20,9 +20,9 @@ from headrace.audit.certificate import audit
 from headrace.batch.run import run
 from headrace.ingest import bus, connectors, markers, topics
 from headrace.ingest.database import connect
-from headrace.ingest.pull import pull
 from headrace.local import probe, supervise
 from headrace.project import Project
+from headrace.pulls.pull import pull
 from headrace.serve.reading import query
 
 from .conftest import Worker

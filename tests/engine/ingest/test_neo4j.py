@@ -17,10 +17,11 @@ import pytest
 from neo4j import GraphDatabase
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, health, topics
-from headrace.ingest.pull import pull
+from headrace.ingest import bus, topics
 from headrace.local import supervise
 from headrace.project import Project
+from headrace.pulls.pull import pull
+from headrace.sources import health
 
 PLACE = {"id": "integer!", "name": "string", "price": "decimal(6,2)", "changed_at": "timestamp"}
 VISIT = {"guest_id": "integer!", "place": "string!", "since": "date", "stars": "integer"}

@@ -15,11 +15,11 @@ from deltalake import write_deltalake
 from headrace.audit import listing, verdict
 from headrace.audit.certificate import Certificate
 from headrace.errors import Place
-from headrace.ingest.delivered import Delivered, Read, unlike
 from headrace.ingest.paused import Pauses
-from headrace.ingest.pulled import State
 from headrace.lake import paths, rows
 from headrace.project import Column, Contract, Project, Source, Table, load
+from headrace.pulls.delivered import Delivered, Read, unlike
+from headrace.pulls.pulled import State
 
 COLUMNS = (Column("region", "string", True, True), Column("id", "integer", True, True), Column("note", "string"))
 PLACE = Place(Path("ring.yml"))
