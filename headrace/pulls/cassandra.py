@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cassandra import ConsistencyLevel, DriverException, InvalidRequest, OperationTimedOut, Unauthorized
+from cassandra import ConsistencyLevel, DriverException
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import (
     EXEC_PROFILE_DEFAULT,
@@ -100,7 +100,7 @@ def _session(url: str, source: Source) -> Iterator[Session]:
 def _refusing(source: Source, what: str) -> Iterator[None]:
     try:
         yield
-    except (DriverException, NoHostAvailable, OperationTimedOut, InvalidRequest, Unauthorized) as error:
+    except (DriverException, NoHostAvailable) as error:
         message = f"source {source.name!r}, {what}: {_said(error)}"
         raise HeadraceError(message, place=source.place, hint=f"headrace source check {source.name}") from error
 

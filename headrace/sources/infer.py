@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import combinations
 from typing import Any
@@ -39,8 +40,6 @@ def columns(files: Sequence[Rows], texts: bool = False) -> tuple[FoundColumn, ..
 
 
 def _keyed(found: FoundColumn, key: tuple[str, ...], rows: int) -> FoundColumn:
-    from dataclasses import replace
-
     if found.name not in key:
         return found
     note = (

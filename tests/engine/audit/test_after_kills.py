@@ -6,8 +6,8 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import psycopg
@@ -40,10 +40,8 @@ class Service:
         self.source = project.source(f"kil_{kind}")
         self.rows, self.pairs = (project.table(f"kil_{kind}_{name}") for name in ("rows", "pairs"))
 
-    @contextmanager
-    def cursor(self, commit: bool = True) -> Iterator[Any]:
-        with connect(self.project, self.source, autocommit=commit) as cursor:
-            yield cursor
+    def cursor(self, commit: bool = True) -> AbstractContextManager[Any]:
+        return connect(self.project, self.source, autocommit=commit)
 
     def make(self) -> None:
         numbers = NUMBERS[self.kind]

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -38,10 +38,8 @@ class Service:
         self.source = project.source(f"ope_{kind}")
         self.rows, self.more = self.source.tables
 
-    @contextmanager
-    def cursor(self) -> Iterator[Any]:
-        with database.connect(self.project, self.source) as cursor:
-            yield cursor
+    def cursor(self) -> AbstractContextManager[Any]:
+        return database.connect(self.project, self.source)
 
     def run(self, *statements: str) -> None:
         with self.cursor() as cursor:
