@@ -106,14 +106,19 @@ class Certificate:
 
 
 def chosen(project: Project, name: str) -> list[tuple[Source, tuple[Table, ...]]]:
-    """The sources and tables that SOURCE or SOURCE.TABLE names; all with a log when it is empty."""
+    """The sources and tables that SOURCE or SOURCE.TABLE names; all with a log or a listing when it is empty."""
     if not name:
-        return [(source, source.tables) for source in project.sources if source.mode == "cdc"]
+        return [(source, source.tables) for source in project.sources if source.mode == "cdc" or listed(source)]
     source, table = project.part(name)
-    if source.mode != "cdc":
+    if source.mode != "cdc" and not listed(source):
         hint = "its pulls have no position in a log that both sides could be compared at"
         raise HeadraceError(f"source {source.name!r} ({source.kind}) can't be audited", place=source.place, hint=hint)
     return [(source, (table,) if table else source.tables)]
+
+
+def listed(source: Source) -> bool:
+    """Whether pulls of the source keep a listing of all its rows, see headrace.audit.listing."""
+    return source.kind == "cassandra"
 
 
 def audit(
@@ -150,7 +155,7 @@ def audit(
         columns = {t.name: shot.columns(t) for t in tables}
         sides = {t.name: pool.submit(_source_side, pool, shot, t, columns[t.name], keys) for t in tables}
         after = markers.mark(project, max(1.0, deadline - time.monotonic()), names)
-        late = _wait(project, tables, after, deadline)
+        late = landed_past(project, tables, after, deadline)
         progress(f"{source.name}: comparing")
         found = []
         for table in tables:
@@ -190,7 +195,9 @@ def _source_side(pool: ThreadPoolExecutor, shot: Snapshot, table: Table, columns
     )
 
 
-def _wait(project: Project, tables: tuple[Table, ...], targets: markers.Positions, deadline: float) -> dict[str, str]:
+def landed_past(
+    project: Project, tables: tuple[Table, ...], targets: markers.Positions, deadline: float
+) -> dict[str, str]:
     """Table → what it lacks, for tables that have not landed past the targets by the deadline."""
     while True:
         late = {}
@@ -220,12 +227,29 @@ def _certify(
     landed = rejects.explained(project, table, landed, folded)
     doubled = tuple(sorted(lake_side.doubled(connection, project, table, until, within)))
     certificate = replace(certificate, landed=landed, doubled=doubled)
+    return with_current(connection, project, certificate, columns, within)
+
+
+def with_current(
+    connection: duckdb.DuckDBPyConnection,
+    project: Project,
+    certificate: Certificate,
+    columns: Compared,
+    within: str = "true",
+) -> Certificate:
+    """The certificate with the current table compared to the fold of what it covers; notes say what was left out."""
+    table = certificate.table
     note = f"not compared: {', '.join(columns.left_out)}" if columns.left_out else ""
     state = stored(paths.current(project, table.name))
     if state is None or not state.state or state.state.get("pending") or table.contract.event_id:
-        return replace(certificate, note="; ".join(filter(None, [note, "no current table to compare"])))
+        return replace(certificate, note=_notes(certificate.note, note, "no current table to compare"))
     covered = {int(p): int(at) for p, at in state.state.get("positions", {}).items()}
     folded = lake_side.fold(connection, project, table, columns, covered, within=within)
     side = Side(folded.buckets(), folded.rows)
     seen = lake_side.current(connection, project, table, columns, state.version, within)
-    return replace(certificate, current=compare(side, Side(seen.buckets(), seen.rows)), note=note)
+    compared = compare(side, Side(seen.buckets(), seen.rows))
+    return replace(certificate, current=compared, note=_notes(certificate.note, note))
+
+
+def _notes(*notes: str) -> str:
+    return "; ".join(filter(None, notes))

@@ -17,9 +17,9 @@ from headrace.errors import HeadraceError, Problem
 from headrace.ingest import controls, epochs, headers, markers, paused
 from headrace.ingest.controls import Records
 from headrace.ingest.paused import Pauses
-from headrace.ingest.pull import pull
 from headrace.lake import landing
 from headrace.project import Job, Project
+from headrace.pulls.pull import pull
 from headrace.stream import ensure as stream
 
 Targets = dict[tuple[str, int], int]

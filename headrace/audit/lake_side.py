@@ -55,6 +55,11 @@ class Folded:
         return {tuple(key) for (key,) in self.connection.execute(query).fetchall()}
 
 
+def open_landing(connection: duckdb.DuckDBPyConnection, project: Project, table: Table) -> None:
+    """Makes the view `landed` of a table's landing rows."""
+    _open(connection, "landed", paths.landing(project, table.name), _NEEDED)
+
+
 def fold(
     connection: duckdb.DuckDBPyConnection,
     project: Project,

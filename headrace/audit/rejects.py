@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from headrace.audit.comparison import Comparison, Key
 
 if TYPE_CHECKING:
-    from headrace.audit.lake_side import Folded
     from headrace.project import Project, Table
 
 
-def explained(project: Project, table: Table, found: Comparison, folded: Folded) -> Comparison:
+class Landed(Protocol):
+    """The landed side of a comparison."""
+
+    def newest(self, keys: list[Key]) -> dict[Key, tuple[int, int]]:
+        """Key → partition and offset of its newest landed change."""
+        ...
+
+
+def explained(project: Project, table: Table, found: Comparison, folded: Landed) -> Comparison:
     """Moves keys to `quarantined` whose newest message was rejected as a whole, after everything that landed of it."""
     unclear = [*found.missing, *found.different, *found.extra]
     if not unclear:

@@ -24,12 +24,12 @@ from headrace.errors import HeadraceError, Problem
 from headrace.ingest import bus, changes, markers, paused
 from headrace.ingest.again import Again, Verdict, judge
 from headrace.ingest.decode import MAX_VALUE
-from headrace.ingest.transaction import SECONDS, fenced, send, transaction
 from headrace.ingest.worker import LOOK
 from headrace.lake import decisions, landing, letters, order, paths
 from headrace.lake.letters import Letter
 from headrace.lake.selection import Selection
 from headrace.project import Project, Table
+from headrace.pulls.transaction import SECONDS, fenced, send, transaction
 from headrace.serve.database import locked
 
 # Readers of the topic stand still behind an open transaction: that of a killed replay ends by itself after this.
@@ -119,7 +119,7 @@ def _replay(project: Project, table: Table, selection: Selection, force: bool, t
 
 
 def _send(producer: Producer, verdicts: list[Verdict]) -> None:
-    """All of them or none: see headrace.ingest.transaction."""
+    """All of them or none: see headrace.pulls.transaction."""
     with transaction(producer):
         for message in (verdict.message for verdict in verdicts):
             head = message.headers()

@@ -15,7 +15,7 @@ METADATA = (
 )  # fmt: skip
 ORDER = ("_epoch", "_position", "_partition", "_offset")
 OWN = ("op", "event_time", "appended_at")  # columns of every changes view; a contract's column of that name gives way
-_LANDED = "op, event_time, appended_at, epoch, position, partition, offset"
+_LANDED = "op, event_time, appended_at, epoch, position, partition, offset, transaction_id"
 DATA = "('c', 'u', 'd', 'r')"
 
 
@@ -66,7 +66,7 @@ def flat(contract: Contract, landing: str, until: Offsets) -> str:
 
 
 def images(contract: Contract, landing: str, since: Offsets, until: Offsets, floor: Floor | None = None) -> str:
-    """One row per change and key: typed columns and METADATA. Rows below the floor come out deleted.
+    """One row per change and key: typed columns, METADATA and `_transaction`. Rows below the floor come out deleted.
 
     An update that moves a row to another key is also a delete of the old key. A change without an after-image that kept
     the contract takes the key away too: its old image is no longer true, the new one is in quarantine.
@@ -83,6 +83,7 @@ def images(contract: Contract, landing: str, since: Offsets, until: Offsets, flo
         "coalesce(epoch, 0L) AS _epoch",
     ]
     columns += ["coalesce(position, '') AS _position", "partition AS _partition", "offset AS _offset"]
+    columns += ["transaction_id AS _transaction"]
     columns += [f"old OR {below(floor, 'coalesce(epoch, 0L)', coalesced('position'))} AS _deleted"]
     return (
         f"SELECT {', '.join(columns)}\nFROM ({changes(contract, landing, since, until)})\n"

@@ -22,6 +22,7 @@ from headrace.errors import HeadraceError
 VERBS = (
     "check",
     "init",
+    "add",
     "up",
     "down",
     "status",

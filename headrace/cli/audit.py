@@ -29,10 +29,11 @@ def command(
 
     A table is read once, in a consistent snapshot that locks nothing, while services go on writing, and compared at
     that position of the source's log: the number of rows and a checksum that doesn't depend on their order; where they
-    differ, the keys are named. Rows in quarantine are counted apart. A view is computed again from the inputs that its
-    published run read. Results stay in ops.certificates. Exit status 1 unless everything is proven.
+    differ, the keys are named. Rows in quarantine are counted apart. Cassandra has no such position: its tables are
+    compared with what their last pull listed. A view is computed again from the inputs that its published run read.
+    Results stay in ops.certificates. Exit status 1 unless everything is proven.
     """
-    from headrace.audit import certificate, verdict
+    from headrace.audit import certificate, listing, verdict
     from headrace.audit.keys import parse
     from headrace.audit.views import audit_view
     from headrace.serve.certificates import record
@@ -44,7 +45,12 @@ def command(
     failed: list[HeadraceError] = []
     for source, tables in [] if views or (name and jobs) else certificate.chosen(opened, name):
         try:
-            found += certificate.audit(opened, source, tables, timeout, within, _say)
+            if certificate.listed(source):
+                if within:
+                    raise HeadraceError(f"source {source.name!r} is audited whole", hint="leave --keys out")
+                found += listing.audit(opened, source, tables, timeout, _say)
+            else:
+                found += certificate.audit(opened, source, tables, timeout, within, _say)
         except HeadraceError as error:  # one source that is away doesn't keep the others from being audited
             failed.append(error)
     for job in jobs:

@@ -18,8 +18,8 @@ _ALL = "All sources when left out."
 
 @app.command()
 def pull(name: Name, format: Listing = Format.table) -> None:
-    """Bring what a source of files, a jdbc or a rest source has and the last pull had not; nothing comes twice."""
-    from headrace.ingest.pull import pull as pull_source
+    """Bring what a source of kind files, jdbc, rest, cassandra or neo4j has and the last pull had not."""
+    from headrace.pulls.pull import pull as pull_source
 
     opened = project()
 
@@ -46,9 +46,9 @@ def check(
 
     The size of each log is kept in ops.sources. Airflow calls this with --act.
     """
-    from headrace.ingest import health
     from headrace.ingest.limits import act as act_on
     from headrace.serve import lags
+    from headrace.sources import health
 
     opened = project()
     sources = (opened.source(name),) if name else opened.sources

@@ -74,7 +74,7 @@ def mark(project: Project, source: Source, marker: str) -> None:
         try:
             cursor.execute(statement, (marker,))
         except (psycopg.Error, pymysql.err.MySQLError) as error:
-            message = f"source {source.name!r}: no marker could be written to {table}: {_said(error)}"
+            message = f"source {source.name!r}: no marker could be written to {table}: {words(error)}"
             hint = f"the user needs to write {table}; headrace up   makes it where it may"
             raise HeadraceError(message, place=source.place, hint=hint) from error
 
@@ -91,7 +91,7 @@ def signal(project: Project, source: Source, table: Table, id: str) -> None:
         try:
             cursor.execute(f"INSERT INTO {there} VALUES (%s, 'execute-snapshot', %s) {conflict}", (id, collections))
         except (psycopg.Error, pymysql.err.MySQLError) as error:
-            message = f"source {source.name!r}: the snapshot could not be asked for in {there}: {_said(error)}"
+            message = f"source {source.name!r}: the snapshot could not be asked for in {there}: {words(error)}"
             hint = f"the user needs to write {there}; headrace up   makes it where it may"
             raise HeadraceError(message, place=source.place, hint=hint) from error
 
@@ -115,9 +115,9 @@ def drop_slot(project: Project, source: Source) -> None:
                     return
                 said = "somebody reads from it"
             except psycopg.errors.ObjectInUse as error:  # between the question and the drop
-                said = _said(error)
+                said = words(error)
             except psycopg.Error as error:
-                raise HeadraceError(f"slot {name} could not be dropped: {_said(error)}", place=source.place) from error
+                raise HeadraceError(f"slot {name} could not be dropped: {words(error)}", place=source.place) from error
             if time.monotonic() > deadline:
                 raise HeadraceError(f"slot {name} could not be dropped: {said}", place=source.place)
             time.sleep(0.1)
@@ -182,19 +182,24 @@ def _attempt(cursor: Any, statement: str, source: Source, what: str) -> list[str
     try:
         cursor.execute(statement)
     except (psycopg.errors.InsufficientPrivilege, pymysql.err.OperationalError) as error:
-        return [f"source {source.name!r}: could not {what} ({_said(error)})"]
+        return [f"source {source.name!r}: could not {what} ({words(error)})"]
     return []
 
 
-def _said(error: Exception) -> str:
+def words(error: Exception) -> str:
     """What the database said, in one line."""
     text = str(error.args[-1] if error.args else error)
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), type(error).__name__)
 
 
 def _refused(source: Source, error: Exception) -> HeadraceError:
-    text = str(error.args[-1] if error.args else error)
-    wrong = any(word in text for word in ("authentication", "Access denied", "no password", "role"))
+    wrong = refuses(error)
     said = "refuses the user or password" if wrong else "can't be reached"
     hint = "look at the user here and at the secret in the environment" if wrong else "is the database running?"
-    return HeadraceError(f"source {source.name!r} {said}: {_said(error)}", place=source.place, hint=hint)
+    return HeadraceError(f"source {source.name!r} {said}: {words(error)}", place=source.place, hint=hint)
+
+
+def refuses(error: Exception) -> bool:
+    """Whether a database is there and does not let this user in."""
+    text = str(error.args[-1] if error.args else error)
+    return any(word in text for word in ("authentication", "Access denied", "no password", "role"))

@@ -22,6 +22,8 @@ _COMMON = {
     # Each poll of the log is one Kafka transaction with its position: a killed worker leaves neither gap nor double.
     "exactly.once.support": "required",
     "transaction.boundary": "poll",
+    # Connect reads its positions before it starts a task, and waits for the transaction of one that was killed to end.
+    "producer.override.transaction.timeout.ms": "15000",
     "snapshot.mode": "initial",
     "decimal.handling.mode": "string",
     "time.precision.mode": "isostring",

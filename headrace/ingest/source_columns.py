@@ -18,12 +18,13 @@ from headrace.project.observed import DIGITS
 PAUSE = 1.0  # seconds in which a table's columns are not asked for again
 AWAY = 60.0  # the same, of a database that does not answer: landing must not wait for it again and again
 _PLAIN = {
-    "integer": "int2 int4 int8 tinyint smallint mediumint int bigint year",
+    "integer": "int2 int4 int8 oid tinyint smallint mediumint int bigint year interval",  # an interval's microseconds
     "number": "float4 float8 float double",
     "boolean": "bool",
     "date": "date",
     "timestamp": "timestamp timestamptz datetime",
-    "object": "json jsonb",
+    "object": "json jsonb point geometry geography",
+    "array": "vector halfvec",
 }
 _LOGICAL = {word: logical for logical, words in _PLAIN.items() for word in words.split()}
 _POSTGRESQL = (
@@ -54,13 +55,17 @@ def declared(project: Project, source: Source, table: Table) -> dict[str, Declar
     schema, _, name = table.origin.partition(".")
     with database.connect(project, source) as cursor:
         try:
-            cursor.execute(_POSTGRESQL if source.kind == "postgresql" else _MARIADB, (schema, name))
-            rows = cursor.fetchall()
+            return {row[0]: declare(*row) for row in catalogue(cursor, source.kind, schema, name)}
         except (psycopg.Error, pymysql.err.MySQLError) as error:
             raise HeadraceError(
                 f"source {source.name!r} does not say its columns: {error}", place=source.place
             ) from error
-    return {row[0]: declare(*row) for row in rows}
+
+
+def catalogue(cursor: Any, kind: str, schema: str, name: str) -> list[tuple[Any, ...]]:
+    """The rows that the catalogue of a database of this kind has about a table's columns: arguments of `declare`."""
+    cursor.execute(_POSTGRESQL if kind == "postgresql" else _MARIADB, (schema, name))
+    return list(cursor.fetchall())
 
 
 def declare(

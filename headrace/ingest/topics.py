@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from headrace.errors import HeadraceError
 from headrace.ingest import bus
-from headrace.project import Project, Source
+from headrace.project import Project, Source, Table
 
 PULLS = "headrace.pulls"
 CONTROLS = "headrace.controls"
@@ -25,6 +25,9 @@ TABLE = {
 _SHORT = {"cleanup.policy": "delete", "retention.ms": _DAY}
 _WEEK = {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3600 * 1000)}  # a long snapshot of one table
 _LATEST = {"cleanup.policy": "compact", "max.message.bytes": str(bus.MAX_MESSAGE)}
+
+# Kept short: a pull reads all of it, and a part of it is replaced whenever a row of that part changes.
+_PARTS = _LATEST | {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.2"}
 
 
 def database(source: Source) -> str:
@@ -65,6 +68,11 @@ def notification_topic(source: Source) -> str:
     return f"headrace.notifications.{source.name}"
 
 
+def delivered(table: Table) -> str:
+    """The topic of what pulls have delivered of a table that is compared with it, see headrace.pulls.delivered."""
+    return f"{PULLS}.{table.topic}"
+
+
 def heartbeat_topic(source: Source) -> str:
     """Debezium's heartbeat: it moves the stored offset of a source in which nothing changes."""
     return f"__debezium-heartbeat.{source.name}"
@@ -83,6 +91,7 @@ def wanted(project: Project) -> dict[str, tuple[int, dict[str, str]]]:
             topics[notification_topic(source)] = (1, _WEEK)
     if any(source.mode == "cron" for source in project.sources):
         topics[PULLS] = (1, _LATEST)
+    topics |= {delivered(t): (1, _PARTS) for s in project.sources if s.kind == "cassandra" for t in s.tables}
     if project.sources:
         topics[CONTROLS] = (1, _LATEST)
     return topics

@@ -36,6 +36,7 @@ ENVIRONMENTS = {
     "dashboards": (".venv-dashboards", ("dashboards",)),
 }
 NEEDED = ("platform", "flink", "airflow")
+SELDOM = ("cassandra", "neo4j")  # jars of servers that few projects ask for: fetched when one does
 FREE_BYTES = 4_000_000_000  # environments, jars and room for a first day's data
 
 
@@ -45,8 +46,8 @@ def environment(name: str) -> Path:
 
 
 def install(names: tuple[str, ...] = NEEDED) -> None:
-    """Makes the named environments and all jars, in parallel. Raises HeadraceError naming each part that failed."""
-    poms = [pom for pom in sorted(POMS.glob("*.xml")) if not _jars_fresh(pom)]
+    """Makes the named environments and jars, in parallel. Raises HeadraceError naming each part that failed."""
+    poms = [pom for pom in _poms() if not _jars_fresh(pom)]
     stale = [name for name in names if not _fresh(environment(name), _environment_stamp())]
     if poms or stale:
         _room()
@@ -59,12 +60,26 @@ def install(names: tuple[str, ...] = NEEDED) -> None:
 def require() -> None:
     """Raises HeadraceError when a part is missing that a server needs; says what to type."""
     missing = [name for name in NEEDED if not environment(name).exists()]
-    missing += [pom.stem for pom in POMS.glob("*.xml") if not _jars_fresh(pom)]
+    missing += [pom.stem for pom in _poms() if not _jars_fresh(pom)]
     if missing:
         raise HeadraceError(
             f"not installed yet: {', '.join(missing)}", hint="make setup   fetches environments and jars"
         )
     _flink_home()
+
+
+def seldom(kinds: set[str]) -> None:
+    """Fetches the jars of servers for these kinds of sources that `install` leaves out; quick when they are there."""
+    poms = [POMS / f"{kind}.xml" for kind in SELDOM if kind in kinds]
+    poms = [pom for pom in poms if not _jars_fresh(pom)]
+    if poms:
+        _room()
+        with _alone():
+            _all_of([partial(_jars, pom) for pom in poms])
+
+
+def _poms() -> list[Path]:
+    return [pom for pom in sorted(POMS.glob("*.xml")) if pom.stem not in SELDOM]
 
 
 def _all_of(tasks: list[Callable[[], None]]) -> None:
@@ -121,7 +136,12 @@ def _environment_stamp() -> str:
 
 
 def _jars_fresh(pom: Path) -> bool:
-    return all(_fresh(JARS / place, _hash(pom.read_bytes())) for place in unpack.PLACES.get(pom.stem, (pom.stem,)))
+    return all(_fresh(JARS / place, _jars_stamp(pom)) for place in unpack.PLACES.get(pom.stem, (pom.stem,)))
+
+
+def _jars_stamp(pom: Path) -> str:
+    source = unpack.SOURCES.get(pom.stem)
+    return _hash(pom.read_bytes() + (source.read_bytes() if source else b""))
 
 
 def _jars(pom: Path) -> None:
@@ -147,7 +167,7 @@ def _jars(pom: Path) -> None:
             _run(command, f"jars of {pom.name}")
         made = unpack.UNPACK.get(pom.stem, unpack.keep)(fetched)
         for place, folder in made.items():
-            _stamp(folder, _hash(pom.read_bytes()))
+            _stamp(folder, _jars_stamp(pom))
             _replace(folder, JARS / place)
     shutil.rmtree(fetched, ignore_errors=True)
 

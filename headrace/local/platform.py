@@ -28,6 +28,7 @@ def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: 
     reported and stops nothing. Raises HeadraceError in the end when a server or a step of the set-up failed.
     """
     install.require()
+    install.seldom({s.kind for s in project.sources if s.local and (not only or {"source", f"source:{s.name}"} & only)})
     secrets.ensure(project)
     kept.keep(project, keep or {})
     wanted = chosen(project, only | set(keep or {}) if only else None)

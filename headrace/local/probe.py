@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 SECONDS = 5.0  # how long one try may take
@@ -37,6 +40,47 @@ def mariadb(port: int, user: str, password: str) -> None:
         connection.cursor().execute("SELECT 1")
     finally:
         connection.close()
+
+
+def cassandra(port: int, *users: tuple[str, str]) -> None:
+    """A Cassandra node lets one of the users in, each with its password."""
+    for last, user in enumerate(users, 1):
+        try:
+            with cassandra_session(port, user) as session:
+                session.execute("SELECT key FROM system.local")
+            return
+        except NotReady:
+            if last == len(users):
+                raise
+
+
+@contextmanager
+def cassandra_session(port: int, user: tuple[str, str]) -> Iterator[Any]:
+    """A session on a Cassandra node of this machine; raises NotReady when it does not let the user in."""
+    from cassandra.auth import PlainTextAuthProvider
+    from cassandra.cluster import Cluster, NoHostAvailable
+
+    logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # its warnings would only be noise while it starts
+    cluster = Cluster(
+        ["127.0.0.1"], port, auth_provider=PlainTextAuthProvider(*user), protocol_version=5, executor_threads=1,
+        connect_timeout=int(SECONDS), schema_metadata_enabled=False, token_metadata_enabled=False,
+    )  # fmt: skip
+    try:
+        yield cluster.connect()
+    except NoHostAvailable as error:
+        reasons = [str(found) for found in error.errors.values()] if isinstance(error.errors, dict) else []
+        raise NotReady("; ".join(reasons) or str(error)) from error
+    finally:
+        cluster.shutdown()
+
+
+def neo4j(port: int, user: str, password: str) -> None:
+    """A query on a Neo4j server, whose user is made only when it has started."""
+    from neo4j import GraphDatabase
+
+    with GraphDatabase.driver(f"bolt://127.0.0.1:{port}", auth=(user, password), connection_timeout=2) as driver:
+        with driver.session() as session:
+            session.run("RETURN 1").consume()
 
 
 def bus(address: str) -> None:

@@ -44,6 +44,8 @@ def steps(project: Project, servers: list[Server], prepare: str = "") -> list[St
     connect = "connect" in names or bool(settings.connect)
     serving = "postgres" in names or bool(settings.serving)
     sources = tuple(name for name in names if name.startswith("source-"))
+    # A database without a connector is not waited for by those that have one.
+    captured = tuple(name for s in project.sources if s.mode == "cdc" and (name := f"source-{s.name}") in names)
     jobs = [job for job in project.jobs if job.kind == "stream"]
     found = []
     if serving:
@@ -53,7 +55,7 @@ def steps(project: Project, servers: list[Server], prepare: str = "") -> list[St
     if prepare:
         found.append(Step("prepare", lambda: _prepare(project, prepare), ("topics", *sources)))
     if connect and bus and any(s.mode == "cdc" for s in project.sources):
-        found.append(Step("connectors", lambda: _connectors(project), ("prepare", "topics", "connect", *sources)))
+        found.append(Step("connectors", lambda: _connectors(project), ("prepare", "topics", "connect", *captured)))
     if "landing" in names and project.tables:
         found.append(Step("first rows", lambda: _first_rows(project), ("connectors", "landing")))
     if {"spark", "landing"} <= names and serving and any(job.kind == "batch" for job in project.jobs):

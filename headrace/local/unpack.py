@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+
+from headrace.errors import HeadraceError
 
 # Of Delta's dependencies Spark brings all but these along.
 SPARK_JARS = ("delta-", "unitycatalog-")
@@ -60,6 +63,20 @@ def databases(fetched: Path) -> dict[str, Path]:
     return {"postgres": postgres, "mariadb": mariadb}
 
 
+def neo4j(fetched: Path) -> dict[str, Path]:
+    """Neo4j's jars and its main, compiled once, into a jar: a folder could not be in a class archive."""
+    classes = _empty(fetched, "neo4j-classes")
+    command = ["javac", "-proc:none", "-d", str(classes), "-cp", f"{fetched}/*", str(SOURCES["neo4j"])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise HeadraceError("jars of neo4j.xml: javac failed", hint=(done.stdout + done.stderr).strip()[:2000])
+    with zipfile.ZipFile(fetched / "headrace-neo4j.jar", "w") as jar:
+        for file in sorted(classes.rglob("*.class")):
+            jar.write(file, file.relative_to(classes))
+    shutil.rmtree(classes)
+    return keep(fetched)
+
+
 def _empty(fetched: Path, name: str) -> Path:
     made = fetched.with_name(f".{name}.made")
     shutil.rmtree(made, ignore_errors=True)
@@ -67,5 +84,11 @@ def _empty(fetched: Path, name: str) -> Path:
     return made
 
 
-UNPACK: dict[str, Callable[[Path], dict[str, Path]]] = {"connect": plugins, "databases": databases, "spark": delta}
+UNPACK: dict[str, Callable[[Path], dict[str, Path]]] = {
+    "connect": plugins,
+    "databases": databases,
+    "neo4j": neo4j,
+    "spark": delta,
+}
+SOURCES = {"neo4j": Path(__file__).parent / "jars" / "Neo4jServer.java"}  # what a pom's jars are compiled with
 PLACES = {"databases": ("postgres", "mariadb")}  # pom → folders it makes, where not one of its own name

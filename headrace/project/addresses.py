@@ -77,7 +77,8 @@ class Addresses:
             return urlsplit(self.source(owner))._replace(path=f"/{source.database}").geturl()
         if source.local:
             secret = quote(self.secret(f"{source.name.upper()}_PASSWORD"), "")
-            return f"{source.kind}://headrace:{secret}@{HOST}:{self.source_port(source.name)}/{source.database}"
+            scheme = "bolt" if source.kind == "neo4j" else source.kind
+            return f"{scheme}://headrace:{secret}@{HOST}:{self.source_port(source.name)}/{source.database}"
         return self._url(source.url)
 
     def secret(self, name: str) -> str:

@@ -18,6 +18,8 @@ _ALLOWED = {
     "jdbc": {"url", "source", "database"},
     "files": {"path"},
     "rest": {"url", "headers"},
+    "cassandra": {"local", "url", "database"},
+    "neo4j": {"local", "url"},  # its community edition has one database, `neo4j`
     "events": set(),
 }
 _DATABASE_HINT = (
@@ -27,9 +29,16 @@ _JDBC_HINT = (
     "connection: {url: 'an address that SQLAlchemy takes'}\n"
     "or, on the server of another source: connection: {source: payments, database: loyalty}"
 )
-_SCHEMES = {"postgresql": ("postgresql", "postgres"), "mariadb": ("mariadb", "mysql"), "rest": ("https", "http")}
+_SCHEMES = {
+    "postgresql": ("postgresql", "postgres"),
+    "mariadb": ("mariadb", "mysql"),
+    "rest": ("https", "http"),
+    "cassandra": ("cassandra",),
+    "neo4j": ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"),
+}
+_PORTS = {"postgresql": 5432, "mariadb": 3306, "cassandra": 9042, "neo4j": 7687}
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_TELLING = re.compile(r"authorization|cookie|token|secret|passw|signature|api.?key|access.?key", re.IGNORECASE)
+TELLING = re.compile(r"authorization|cookie|token|secret|passw|signature|api.?key|access.?key", re.IGNORECASE)
 _SECRET = re.compile(r"://[^:/@\s]*:([^@/\s]*)@")
 
 
@@ -63,9 +72,9 @@ def _needed(doc: Located, kind: str, texts: dict[str, Any], local: bool) -> list
         return [Problem("a source of files needs connection.path", at, "connection: {path: data/price-lists}")]
     if kind == "rest" and not texts.get("url"):
         return [Problem("a rest source needs connection.url", at, "connection: {url: 'https://shop.example/api/v1'}")]
-    if kind in {"postgresql", "mariadb"} and bool(texts.get("url")) == local:
+    if kind in _PORTS and bool(texts.get("url")) == local:
         needs = "either connection.url or connection.local, not both" if local else "connection.url or connection.local"
-        hint = _DATABASE_HINT.format(kind, 5432 if kind == "postgresql" else 3306)
+        hint = _DATABASE_HINT.format(kind, _PORTS[kind])
         return [Problem(f"a {kind} source needs {needs}", at, hint)]
     if kind == "jdbc" and bool(texts.get("url")) == bool(texts.get("source")):
         both = bool(texts.get("url"))
@@ -107,7 +116,7 @@ def pairs(doc: Located, keys: Keys, problems: list[Problem], names: re.Pattern[s
             problems.append(Problem(f"{str(name)!r} can't name a header", at, "letters, digits and -"))
         if not value.isprintable():
             problems.append(Problem(f"{name} holds characters that can't be sent", at, "keep it on one line"))
-        if value and _TELLING.search(str(name)) and not re.search(r"\$\{\w+\}", value):
+        if value and TELLING.search(str(name)) and not re.search(r"\$\{\w+\}", value):
             hint = "put it into the environment and say ${NAME} here"
             problems.append(Problem("a secret must not stand in a project file", at, hint))
         found.append((str(name), value))

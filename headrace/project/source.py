@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from headrace.errors import Place
 from headrace.project.contract import Contract
 from headrace.project.limits import NO_LIMITS, LogLimits
+from headrace.project.neo4j import Pattern
 from headrace.project.rest import Rest
 
 # kind → how its changes come: from the database's log, by pulls on a schedule, or as events that services send.
@@ -16,6 +17,8 @@ KINDS = {
     "jdbc": "cron",
     "files": "cron",
     "rest": "cron",
+    "cassandra": "cron",
+    "neo4j": "cron",
     "events": "events",
 }
 
@@ -26,13 +29,14 @@ class Table:
 
     name: str
     source: str
-    origin: str  # schema.table in the database, a glob below the folder, a path below the url, or the topic of events
+    origin: str  # schema.table in the database, a glob below the folder, a path below the url, a pattern, or a topic
     topic: str
     contract: Contract
     place: Place
     watermark: str = ""  # cron: the column whose growth tells new rows
     format: str = ""  # files: csv, json or parquet
     rest: Rest | None = None  # rest: what to ask for
+    neo4j: Pattern | None = None  # neo4j: which nodes or relationships
 
 
 @dataclass(frozen=True)

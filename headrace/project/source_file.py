@@ -12,12 +12,19 @@ from headrace.project.contract import Contract
 from headrace.project.limits import read_limits
 from headrace.project.located import Located, read
 from headrace.project.names import name_problem, table_problem
+from headrace.project.neo4j_file import read_neo4j
 from headrace.project.rest_file import read_rest
 from headrace.project.source import KINDS, Source, Table
 
 _KEYS = {"kind", "connection", "tables", "schedule", "limits", "description", "owner"}
-_TABLE_KEYS = {"from", "watermark", "format"}  # rest sources have others: rest_file.py
+_TABLE_KEYS = {"from", "watermark", "format"}  # those of rest and neo4j: rest_file.py, neo4j_file.py
 _FORMATS = ("csv", "json", "parquet")
+# kind → what a table of its databases lies in, and an example of one
+_WITHIN = {
+    "postgresql": ("schema", "public"),
+    "mariadb": ("database", "database"),
+    "cassandra": ("keyspace", "keyspace"),
+}
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -54,6 +61,8 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
             rest = read_rest(doc, table, contracts[table], problems)
             at = doc.place("tables", table)
             tables.append(Table(table, name, rest.path, f"{name}.{table}", contracts[table], at, rest=rest))
+        elif table in contracts and kind == "neo4j":
+            tables.append(read_neo4j(doc, table, name, contracts[table], problems))
         elif table in contracts:
             tables.append(_table(doc, table, name, kind, contracts[table], problems))
         else:
@@ -67,7 +76,7 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
         place=doc.place("kind"),
         url=str(doc.get("connection", "url") or ""),
         path=str(doc.get("connection", "path") or ""),
-        database=str(doc.get("connection", "database") or name),
+        database=str(doc.get("connection", "database") or ("neo4j" if kind == "neo4j" else name)),
         server=str(doc.get("connection", "source") or ""),
         local=bool(doc.get("connection", "local")),
         schedule=due,
@@ -112,9 +121,9 @@ def _table(doc: Located, table: str, source: str, kind: str, contract: Contract,
     else:
         origin, watermark, format = doc.text(keys, problems, table), "", "csv" if kind == "files" else ""
     at = doc.place(*keys, "from")
-    if mode == "cdc" and len(problems) == before and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
-        schema = "public" if kind == "postgresql" else "database"
-        message = f"{origin!r} needs its {'schema' if kind == 'postgresql' else 'database'}"
+    if kind in _WITHIN and len(problems) == before and not re.fullmatch(r"[^.\s]+\.[^.\s]+", origin):
+        word, schema = _WITHIN[kind]
+        message = f"{origin!r} needs its {word}"
         problems.append(Problem(message, at, f"such as {schema}.{origin.rpartition('.')[2].strip() or table}"))
     if kind == "files" and (".." in PurePosixPath(origin).parts or origin.startswith("/")):
         problems.append(

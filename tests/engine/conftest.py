@@ -8,9 +8,11 @@ What to ask for, cheapest first:
         …                                        # project.addresses.bus, .serving(), … are the shared servers'
         until(lambda: rows() == 3, 30, "three rows")
 
-* `shared(*parts) -> Project`: one platform for the whole session. Its project has two local sources to make databases
-  in: `shop` (PostgreSQL, wal_level=logical) and `till` (MariaDB, row log): parts `source:shop`, `source:till`. The
-  other parts: bus, connect, postgres, flink, spark. Start only what the test needs.
+* `shared(*parts) -> Project`: one platform for the whole session. Its project has local sources to make databases in:
+  `shop` (PostgreSQL, wal_level=logical), `till` (MariaDB, row log), `ring` (Cassandra, keyspace `ring`) and `town`
+  (Neo4j, one graph for all): parts `source:shop`, `source:till`, `source:ring`, `source:town`. The other parts: bus,
+  connect, postgres, flink, spark. Start only what
+  the test needs.
 * `make_project(files, on=None, **settings) -> Project`: a new folder outside the repository. With `on=shared(…)` its
   headrace.yml names the shared bus, Connect, Flink, Spark and a serving database of its own there; so tests must choose
   names of topics (tables) and sources that no other test has: put the test's name in them. Secrets are the shared ones:
@@ -42,6 +44,8 @@ SHARED = {
     for source, kind, table, origin in (
         ("shop", "postgresql", "shop_rows", "public.shop_rows"),
         ("till", "mariadb", "till_rows", "till.till_rows"),
+        ("ring", "cassandra", "ring_rows", "ring.ring_rows"),
+        ("town", "neo4j", "town_rows", "':TownRow'"),
     )
 } | {
     f"schemas/{table}.yaml": f"""kind: DataContract
@@ -53,7 +57,7 @@ schema:
     properties:
       - {{name: id, logicalType: integer, required: true, primaryKey: true}}
 """
-    for table in ("shop_rows", "till_rows")
+    for table in ("shop_rows", "till_rows", "ring_rows", "town_rows")
 }
 
 

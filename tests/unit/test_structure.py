@@ -25,6 +25,8 @@ ORDER = [
     {"batch", "stream"},
     {"quality"},
     {"serve"},
+    {"sources"},
+    {"pulls"},
     {"ingest"},
     {"lake"},
     {"project"},

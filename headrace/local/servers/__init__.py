@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from headrace.errors import HeadraceError, did_you_mean
 from headrace.local.server import Server
-from headrace.local.servers import airflow, connect, flink, kafka, kept, mariadb, postgres, spark, superset, workers
+from headrace.local.servers import (
+    airflow,
+    cassandra,
+    connect,
+    flink,
+    kafka,
+    kept,
+    mariadb,
+    neo4j,
+    postgres,
+    spark,
+    superset,
+    workers,
+)
 from headrace.project import Project
 
-SOURCES = {"postgresql": postgres.source, "mariadb": mariadb.source}
+SOURCES = {
+    "postgresql": postgres.source,
+    "mariadb": mariadb.source,
+    "cassandra": cassandra.source,
+    "neo4j": neo4j.source,
+}
 PARTS = ("postgres", "bus", "connect", "source", "flink", "spark", "airflow", "landing", "pulse")
 
 

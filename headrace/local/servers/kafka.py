@@ -26,6 +26,8 @@ appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{{yyyy-MM-dd HH:mm:ss,SSS}} %-5p %c{{1}} - %m%n
 logger.config.name = org.apache.kafka.common.config.AbstractConfig
 logger.config.level = WARN
+logger.chunks.name = io.debezium.pipeline.source.snapshot.incremental.AbstractIncrementalSnapshotChangeEventSource
+logger.chunks.level = WARN
 logger.clients.name = org.apache.kafka.clients
 logger.clients.level = WARN
 """
@@ -60,6 +62,7 @@ def server(project: Project) -> Server:
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,

@@ -7,8 +7,7 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,8 @@ class Service:
         self.source = project.source(f"aud_{kind}")
         self.rows, self.pairs = (project.table(f"aud_{kind}_{name}") for name in ("rows", "pairs"))
 
-    @contextmanager
-    def cursor(self, commit: bool = True) -> Iterator[Any]:
-        with connect(self.project, self.source, autocommit=commit) as cursor:
-            yield cursor
+    def cursor(self, commit: bool = True) -> AbstractContextManager[Any]:
+        return connect(self.project, self.source, autocommit=commit)
 
     def make(self) -> None:
         with self.cursor() as cursor:

@@ -82,6 +82,7 @@ def _row(table: str, change: dict[str, Any], partition: int, offset: int) -> dic
         "timestamp_type": "LogAppendTime",
         "event_id": change.get("event_id"),
         "headers": change.get("headers"),
+        "transaction_id": change.get("transaction_id"),
         "landed_at": appended,
         "contract_version": "1.0.0",
         "landing_date": appended.date(),

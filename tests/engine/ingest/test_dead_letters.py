@@ -23,7 +23,7 @@ MENDED = {"id": "integer!", "paid": "string", "day": "string", "calm": "string"}
 # A replay that ends its own life when its rows are with the broker: before or after their commit.
 KILLED = """
 import os, signal, sys
-from headrace.ingest import transaction
+from headrace.pulls import transaction
 commit, moment = transaction.commit, sys.argv.pop()
 def killed(producer):
     commit(producer) if moment == "after" else producer.flush(30)
@@ -37,7 +37,7 @@ SLEEPING = """
 import os, signal
 from contextlib import nullcontext
 from headrace.audit import replay
-from headrace.ingest import transaction
+from headrace.pulls import transaction
 commit = transaction.commit
 def sleeping(producer):
     producer.flush(30)

@@ -13,8 +13,8 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
-from headrace.ingest.pull import pull
 from headrace.project import Project
+from headrace.pulls.pull import pull
 
 COLUMNS = {"id": "integer!", "price": "decimal(6,2)", "day": "date", "name": "string"}
 KINDS = ("csv", "json", "array", "parquet", "rest")

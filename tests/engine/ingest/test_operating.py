@@ -6,15 +6,12 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import duckdb
 import httpx
-import psycopg
-import pymysql
 import pytest
 
 from headrace.audit import flow, lake_side
@@ -41,21 +38,8 @@ class Service:
         self.source = project.source(f"ope_{kind}")
         self.rows, self.more = self.source.tables
 
-    @contextmanager
-    def cursor(self) -> Iterator[Any]:
-        parts = urlsplit(self.project.addresses.source(self.source))
-        common: dict[str, Any] = {"host": parts.hostname, "port": parts.port, "user": parts.username}
-        common["password"] = parts.password
-        base = parts.path.strip("/")
-        if self.kind == "postgresql":
-            connection: Any = psycopg.connect(**common, dbname=base, autocommit=True)
-        else:
-            connection = pymysql.connect(**common, database=base, autocommit=True)
-        try:
-            with connection.cursor() as cursor:
-                yield cursor
-        finally:
-            connection.close()
+    def cursor(self) -> AbstractContextManager[Any]:
+        return database.connect(self.project, self.source)
 
     def run(self, *statements: str) -> None:
         with self.cursor() as cursor:
@@ -265,7 +249,8 @@ def test_a_table_is_whole_also_when_the_command_and_connect_are_killed(yard, arr
     os.kill(int(supervise.states(shared())["connect"]["pid"]), signal.SIGKILL)
     for service in both:
         service.fill(service.more, range(40_000, 40_100), "while Connect is away")
-    until(lambda: not any(note(yard, s.more) or epochs.settle(yard, controls.read(yard)) for s in both), 90, "whole")
+    until(lambda: epochs.settle(yard, controls.read(yard)) == [], 90, "whole")
+    assert not any(note(yard, service.more) for service in both)
     arrive(*(service.more for service in both))
     for service in both:
         assert folded(service.more) == service.content(service.more)

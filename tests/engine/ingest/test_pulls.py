@@ -15,8 +15,8 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, connectors, topics
-from headrace.ingest.pull import pull
 from headrace.project import Project
+from headrace.pulls.pull import pull
 
 COLUMNS = {"id": "integer!", "tier": "string", "points": "integer", "seen_at": "timestamp!"}
 PRICES = {"dish": "string!", "price": "decimal(6,2)!", "valid_from": "date!"}

@@ -17,8 +17,8 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, topics
-from headrace.ingest.pull import pull
 from headrace.project import Project
+from headrace.pulls.pull import pull
 
 TOKEN = "s3cret/+token"
 MEALS = {"id": "integer!", "name": "string", "at": "timestamp"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any
 
@@ -35,10 +35,8 @@ class Database:
     def table(self, name: str) -> str:
         return f"drift_{name}_{self.kind}"
 
-    @contextmanager
-    def cursor(self) -> Iterator[Any]:
-        with connect(self.project, self.source) as cursor:
-            yield cursor
+    def cursor(self) -> AbstractContextManager[Any]:
+        return connect(self.project, self.source)
 
     def do(self, *statements: str) -> None:
         """Statements, in which {add} stands for that table; each time a row of the steady table goes before."""

@@ -220,9 +220,9 @@ def test_a_failing_task_is_tried_again_later_and_later_then_fails_once(clinic: C
     tries = clinic.get(f"dags/{dag}/dagRuns/{run}/taskInstances/run/tries")["task_instances"]
     starts = sorted(datetime.fromisoformat(t["start_date"]) for t in tries)
     gaps = [(b - a).total_seconds() for a, b in pairwise(starts)]
-    assert gaps[0] >= 5
-    assert gaps[3] > gaps[1] > gaps[0], gaps
-    assert max(gaps) < 120, "a minute is the ceiling; a busy scheduler adds to it"
+    least = [5, 10, 20, 40]  # orchestrate/dags.py: five seconds, then twice as long each; a busy scheduler adds to it
+    assert all(gap >= wanted for gap, wanted in zip(gaps, least, strict=True)), gaps
+    assert max(gaps) < 120, "a minute is the ceiling"
     # The record of the dead job is made once, after the last try, with the error.
     clinic.until(lambda: clinic.calls("work dead-job fails --kind batch --error"), 60, "the dead job")
     assert clinic.calls("work dead-job") == 1

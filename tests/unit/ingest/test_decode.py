@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -198,6 +199,18 @@ def test_what_is_no_change_is_quarantined_with_its_bytes(land, record, raw: byte
     assert rows == []
     assert reason in bad["reason"]
     assert bad["raw"] == raw
+
+
+@pytest.mark.parametrize("image", [{"id": 7, "guest": None}, {"guest": "Ada"}, {"id": None, "guest": None}])
+@pytest.mark.parametrize("op", ["c", "u", "d", "r"])
+def test_a_key_without_one_of_its_columns_is_rejected(visits, record, op: str, image: dict) -> None:
+    columns = tuple(replace(c, key=c.name in ("id", "guest")) for c in visits.contract.columns)
+    decoder = Decoder(replace(visits, contract=replace(visits.contract, columns=columns)), "postgresql", "cdc")
+    landed, rejected = Landed(), Rejected()
+    images = (image, None) if op == "d" else (None, image)
+    decoder.decode([record(change(op, *images))], landed, rejected)
+    (bad,) = rejected.table("1.2.0", datetime.now(UTC)).to_pylist()
+    assert (len(landed), bad["reason"]) == (0, "missing")
 
 
 def test_a_pulled_line_that_could_not_be_read_keeps_the_pulls_reason(land, record) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from headrace.audit import flow
 from headrace.errors import HeadraceError
-from headrace.ingest import connectors, controls, paused, pull
+from headrace.ingest import connectors, controls, paused
 from headrace.ingest.paused import Pauses
 from headrace.project import Project, load
+from headrace.pulls import pull
 
 PAUSE = {"since": 1_790_000_000, "who": "ada", "why": "a new disk"}
 

@@ -76,3 +76,27 @@ def test_databases_are_unpacked_with_their_permissions(tmp_path):
     assert (made["postgres"] / "bin/postgres").stat().st_mode & 0o111
     assert (made["mariadb"] / "scripts/mariadb-install-db").stat().st_mode & 0o111
     assert (made["mariadb"] / "share/errmsg.sys").exists()
+
+
+def test_a_changed_source_beside_a_pom_has_another_stamp(tmp_path, monkeypatch):
+    source = tmp_path / "Main.java"
+    source.write_text("class Main {}")
+    monkeypatch.setattr(unpack, "SOURCES", {"neo4j": source})
+    before = install._jars_stamp(install.POMS / "neo4j.xml")
+    kafka = install._jars_stamp(install.POMS / "kafka.xml")
+    source.write_text("class Main { }")
+    assert install._jars_stamp(install.POMS / "neo4j.xml") != before
+    assert install._jars_stamp(install.POMS / "kafka.xml") == kafka
+
+
+def test_a_source_that_does_not_compile_is_one_message(tmp_path, monkeypatch):
+    (tmp_path / ".neo4j.part").mkdir()
+    source = tmp_path / "Main.java"
+    source.write_text("class Main {")
+    monkeypatch.setattr(unpack, "SOURCES", {"neo4j": source})
+    with pytest.raises(HeadraceError, match=r"neo4j\.xml: javac failed") as raised:
+        unpack.neo4j(tmp_path / ".neo4j.part")
+    assert "Main.java:1" in raised.value.problems[0].hint
+    source.write_text("class Main {}")
+    made = unpack.neo4j(tmp_path / ".neo4j.part")
+    assert [file.name for file in made["neo4j"].iterdir()] == ["headrace-neo4j.jar"]

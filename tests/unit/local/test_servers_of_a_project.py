@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
 
 from headrace.errors import HeadraceError
+from headrace.local import provision, secrets
 from headrace.local.servers import chosen, kept, servers
+from headrace.project import load
 from headrace.project.settings import PORTS
 
 ALL = {
@@ -75,13 +80,13 @@ def test_only_batch_and_airflow_give_way(local_project):
 def test_secrets_are_in_no_command_line_and_in_no_connector_setting(local_project):
     """Everybody on a machine can read the command lines of all processes."""
     project = local_project()
-    secrets = [
+    hidden = [
         project.addresses.secret(name) for name in ("HEADRACE_SERVING_PASSWORD", "SHOP_PASSWORD", "TILL_PASSWORD")
     ]
     for server in servers(project):
-        assert not any(secret in " ".join(server.command) for secret in secrets), server.name
+        assert not any(secret in " ".join(server.command) for secret in hidden), server.name
     (connect,) = chosen(project, {"connect"})
-    assert not any(secret in text for secret in secrets for text in connect.files.values())
+    assert not any(secret in text for secret in hidden for text in connect.files.values())
     assert set(connect.environment) >= {"SHOP_PASSWORD", "TILL_PASSWORD"}
 
 
@@ -106,3 +111,72 @@ def test_landing_is_asked_for_in_the_group_that_its_worker_joins(local_project, 
     (landing,) = chosen(project, {"landing"})
     landing.ready()
     assert asked == [worker.group(project)]
+
+
+@pytest.fixture
+def ring(local_project, tmp_path):
+    """A project with a local Cassandra beside the other sources."""
+    local_project()
+    root = tmp_path / "project"
+    (root / "lake/sources/ring.yml").write_text(
+        "kind: cassandra\nconnection: {local: true}\ntables: {hops: ring.hops}\n"
+    )
+    (root / "schemas/hops.yaml").write_text((root / "schemas/visits.yaml").read_text().replace("visits", "hops"))
+    project = load(root)
+    assert not project.problems
+    secrets.ensure(project)
+    return project
+
+
+@pytest.mark.parametrize(("version", "fits"), [("17.0.15", True), ("11.0.2", True), ("21", False), ("1.8.0_1", False)])
+def test_a_cassandra_node_says_which_java_it_needs(ring, monkeypatch, version, fits):
+    (node,) = chosen(ring, {"source:ring"})
+    done = subprocess.CompletedProcess([], 0, "", f'openjdk version "{version}" 2024-01-01\n')
+    monkeypatch.setattr(subprocess, "run", lambda *args, **more: done)
+    if fits:
+        node.prepare()
+    else:
+        with pytest.raises(HeadraceError, match="runs on Java 17 or 11"):
+            node.prepare()
+
+
+def test_a_cassandra_node_listens_on_loopback_and_keeps_what_it_acknowledged(ring):
+    project = ring
+    (node,) = chosen(project, {"source:ring"})
+    config = json.loads(next(text for path, text in node.files.items() if path.suffix == ".yaml"))
+    assert (config["listen_address"], config["rpc_address"], config["commitlog_sync"]) == (
+        "127.0.0.1",
+        "127.0.0.1",
+        "group",
+    )
+    assert set(node.ports.values()) == {config["native_transport_port"], config["storage_port"]}
+    taken = [port for server in servers(project) for port in server.ports.values()]
+    assert len(taken) == len(set(taken))
+    password = project.addresses.secret("RING_PASSWORD")
+    assert not any(password in text for text in [" ".join(node.command), *node.files.values()])
+
+
+def test_a_local_graph_is_a_server_of_its_own(local_project):
+    """Only where a source asks for it; its password is neither in its command line nor in its configuration."""
+    root = local_project().root
+    (root / "lake/sources/graph.yml").write_text("kind: neo4j\nconnection: {local: true}\ntables: {likes: ':Like'}\n")
+    (root / "schemas/likes.yaml").write_text((root / "schemas/sales.yaml").read_text().replace("sales", "likes"))
+    project = load(root)
+    assert not project.problems
+    secrets.ensure(project)
+    (graph,) = chosen(project, {"source:graph"})
+    address = project.addresses.source(project.source("graph"))
+    secret = project.addresses.secret("GRAPH_PASSWORD")
+    assert address == f"bolt://headrace:{secret}@127.0.0.1:{graph.ports['source:graph']}/neo4j"
+    assert names(servers(project)) == ALL | {"source-graph"}
+    assert secret not in " ".join((*graph.command, *graph.files.values()))
+    assert secret in graph.environment.values()
+    assert f"server.bolt.listen_address=127.0.0.1:{graph.ports['source:graph']}\n" in "".join(graph.files.values())
+    (connect,) = chosen(project, {"connect"})
+    assert "GRAPH_PASSWORD" not in connect.environment  # nothing is captured from it
+
+
+def test_no_connector_waits_for_a_cassandra_node(ring):
+    needs = {step.name: set(step.needs) for step in provision.steps(ring, servers(ring), "make tables")}
+    assert needs["connectors"] >= {"prepare", "source-shop", "source-till"}
+    assert "source-ring" in needs["prepare"] - needs["connectors"]

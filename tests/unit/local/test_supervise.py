@@ -62,15 +62,15 @@ def test_a_changed_file_changes_the_configuration(local_project):
 def test_a_hurried_server_gives_way_after_a_while_and_again_after_a_crash(local_project, until):
     project = local_project()
     threads = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); time.sleep(60)"
-    server = a_server(command=(sys.executable, "-c", threads), nice=7, hurried=3)
+    server = a_server(command=(sys.executable, "-c", threads), nice=7, hurried=5)
     supervise.ensure(project, [server])
     try:
         supervise.start(project, "x")
-        pid = until(lambda: priorities(running(project)) == [0, 0] and running(project), 10, "two threads, high")
-        until(lambda: priorities(running(project)) == [7, 7], 10, "low")
+        pid = until(lambda: priorities(running(project)) == [0, 0] and running(project), 30, "two threads, high")
+        until(lambda: priorities(running(project)) == [7, 7], 30, "low")
         os.kill(pid, signal.SIGKILL)
-        until(lambda: running(project) not in (0, pid) and priorities(running(project)) == [0, 0], 15, "back, high")
-        until(lambda: priorities(running(project)) == [7, 7], 10, "low again")
+        until(lambda: running(project) not in (0, pid) and priorities(running(project)) == [0, 0], 30, "back, high")
+        until(lambda: priorities(running(project)) == [7, 7], 30, "low again")
     finally:
         supervise.shutdown(project)
 
@@ -84,7 +84,7 @@ def test_a_killed_servers_child_is_ended_though_its_environment_is_gone(local_pr
     supervise.ensure(project, [server])
     try:
         supervise.start(project, "x")
-        pid = int(until(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text(), 10, "a child"))
+        pid = int(until(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text(), 30, "a child"))
         os.kill(running(project), signal.SIGKILL)
     finally:
         supervise.shutdown(project)

@@ -1,0 +1,1 @@
+"""Sources themselves: whether they answer as their files say, and what a new one has."""
