@@ -18,6 +18,8 @@ from headrace.ingest import controls, epochs, headers, markers, paused
 from headrace.ingest.controls import Records
 from headrace.ingest.paused import Pauses
 from headrace.lake import landing
+from headrace.live import reach
+from headrace.live import run as live
 from headrace.project import Job, Project
 from headrace.pulls.pull import pull
 from headrace.stream import ensure as stream
@@ -33,7 +35,7 @@ NUDGE_SECONDS = 3.5
 class Lag:
     """One consumer of the log and how many positions it is short of the target; 0 means it has everything."""
 
-    stage: str  # 'landing', 'alert view' or 'batch view'
+    stage: str  # 'landing', 'alert view', 'live view' or 'batch view'
     name: str
     behind: int
     note: str = ""
@@ -42,14 +44,14 @@ class Lag:
 
 @dataclass
 class Nudge:
-    """Wakes the readers of alert views that lag on topics where nothing else happens."""
+    """Wakes the readers of alert and live views that lag on topics where nothing else happens."""
 
     project: Project
     last: float = field(default_factory=time.monotonic)
 
     def due(self, lags: list[Lag]) -> None:
-        """Writes a marker to the topics of the lagging alert views, at most once per NUDGE_SECONDS."""
-        late = {lag.name for lag in lags if lag.stage == "alert view" and lag.behind}
+        """Writes a marker to the topics of the lagging views, at most once per NUDGE_SECONDS."""
+        late = {lag.name for lag in lags if lag.stage in {"alert view", "live view"} and lag.behind}
         if late and time.monotonic() - self.last >= NUDGE_SECONDS:
             self.last = time.monotonic()
             topics = {t.topic for j in self.project.jobs if j.name in late for t in self.project.tables_behind(j)}
@@ -73,7 +75,10 @@ def measure(project: Project, targets: Targets, decided: Records | None = None) 
         note = "; ".join(filter(None, [pause.text if pause else "", epochs.note(project, decided, table)]))
         lags.append(Lag("landing", name, behind, note, bool(pause)))
     for job in project.jobs:
-        lags.append(_alert_lag(project, job, targets) if job.kind == "stream" else _batch_lag(project, job))
+        if job.kind == "stream":
+            lags.append(_alert_lag(project, job, targets))
+        else:
+            lags.append(_live_lag(project, job, targets) if job.live else _batch_lag(project, job))
     return lags
 
 
@@ -98,13 +103,13 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
     _until(project, targets, deadline, "landing")
     failed: list[Problem] = []
     for job in in_order(project):
-        if _batch_lag(project, job).behind:
+        if (reach.reached(project, job) is None) if job.live else _batch_lag(project, job).behind:
             progress(f"running {job.name}")
             failed += _run(project, job, deadline)
     if failed:
         raise HeadraceError(*failed)
-    progress("waiting for alert views")
-    _until(project, targets, deadline, "alert view")
+    progress("waiting for alert views and live views")
+    _until(project, targets, deadline, "alert view", "live view")
     return time.monotonic() - began
 
 
@@ -112,7 +117,7 @@ def _run(project: Project, job: Job, deadline: float) -> tuple[Problem, ...]:
     """Runs a batch view. A mistake in its file is final; a server that is away is given until the deadline."""
     while True:
         try:
-            batch.run(project, job)
+            live.run(project, job)
             return ()
         except HeadraceError as error:
             if any(problem.place for problem in error.problems) or time.monotonic() > deadline:
@@ -152,6 +157,17 @@ def _alert_lag(project: Project, job: Job, targets: Targets) -> Lag:
     return Lag("alert view", job.name, sum(max(0, goal + 1 - reached.get(key, 0)) for key, goal in goals.items()))
 
 
+def _live_lag(project: Project, job: Job, targets: Targets) -> Lag:
+    """By what its speed layer has read: what that lacks is in no layer."""
+    reached = reach.reached(project, job)
+    if reached is None:
+        return Lag("live view", job.name, 1, "never published, or its file changed since")
+    topics = {t.topic: t.name for t in project.tables_behind(job)}
+    goals = {(topic, p): goal for (topic, p), goal in targets.items() if topic in topics}
+    short = (max(0, goal + 1 - reached.get(topics[t], {}).get(p, 0)) for (t, p), goal in goals.items())
+    return Lag("live view", job.name, sum(short))
+
+
 def _batch_lag(project: Project, job: Job) -> Lag:
     covered = batch.positions(project, job.name)
     if covered is None:
@@ -164,11 +180,11 @@ def _batch_lag(project: Project, job: Job) -> Lag:
     return Lag("batch view", job.name, behind)
 
 
-def _until(project: Project, targets: Targets, deadline: float, stage: str) -> None:
+def _until(project: Project, targets: Targets, deadline: float, *stages: str) -> None:
     nudge, decisions = Nudge(project), controls.Watched(project)
     while True:
         lags = measure(project, targets, decisions.now())
-        late = [lag for lag in lags if lag.stage == stage and lag.behind and not lag.paused]
+        late = [lag for lag in lags if lag.stage in stages and lag.behind and not lag.paused]
         if not late:
             return
         if time.monotonic() > deadline:

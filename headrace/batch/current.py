@@ -105,6 +105,12 @@ def fingerprint(contract: Contract) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def floor_at(contract: Contract, landing: str, until: Offsets) -> Floor | None:
+    """The last truncate or whole snapshot in the log before some offsets, if there is one: rows below it are gone."""
+    floors = _next(contract, _State(""), look(landing, {}, until), until).floors
+    return max(floors, key=lambda f: f.order, default=None)
+
+
 def _unchanged(project: Project, table: Table) -> Current | None:
     """The table as it is, if nothing landed that it lacks; needs neither a lock nor Spark."""
     landed = _landed(project, table)

@@ -21,13 +21,17 @@ def within(since: int | None, cut: int, seconds: int, column: str = "appended_at
     return f"({start}{column} < timestamp_seconds({cut * seconds}))"
 
 
-def changed(contract: Contract, landing: str, until: Offsets, since: int | None, cut: int, seconds: int) -> str:
+def changed(
+    contract: Contract, landing: str, begins: Offsets, until: Offsets, since: int | None, cut: int, seconds: int
+) -> str:
     """Both images of each change that was appended in the chunks since <= chunk < cut, as far as landed.
+
+    `begins` are offsets before which no such change lies: files below them are not read.
 
     An image that broke its contract was not landed and is not there (CORRECTNESS 7). Rows of snapshots and replayed
     messages carry no sign (see `unsigned`).
     """
-    return _signed(contract, landing, {}, until, within(since, cut, seconds))
+    return _signed(contract, landing, begins, until, within(since, cut, seconds))
 
 
 def whole(
@@ -59,28 +63,6 @@ def events(contract: Contract, path: str, version: int, since: int | None, cut: 
     names = ", ".join(map(shape.name, contract.names))
     chunks = within(since, cut, seconds, "_appended_at")
     return f"SELECT {names}, 1 AS {SIGN} FROM {shape.table(path, version)} WHERE NOT _deleted AND {chunks}"
-
-
-def unsigned(landing: str, since: Offsets, until: Offsets) -> str:
-    """Per partition the last offset of what carries no sign (snapshot rows, truncates, replayed messages).
-
-    Where there is any behind the offsets of the last full run, the next run must be a full one, with a `base` behind.
-    """
-    return (
-        f"SELECT partition, max(offset) AS offset FROM {shape.table(landing)} WHERE {shape.within(since, until)}"
-        f" AND (op IN ('r', 't') OR {_REPLAYED}) GROUP BY partition"
-    )
-
-
-def first_offsets(landing: str, until: Offsets, cut: int, seconds: int) -> str:
-    """Per partition the smallest landed offset of a chunk at or past the cut: where the speed layer begins anew.
-
-    A partition that is not listed begins at `until` (CORRECTNESS 12).
-    """
-    return (
-        f"SELECT partition, min(offset) AS offset FROM {shape.table(landing)} WHERE {shape.within({}, until)}"
-        f" AND NOT {within(None, cut, seconds)} GROUP BY partition"
-    )
 
 
 def _signed(contract: Contract, landing: str, since: Offsets, until: Offsets, where: str) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from headrace.batch import compute
 from headrace.batch.explain import explain
 from headrace.batch.inputs import prepared_at, register
-from headrace.batch.run import VARYING, code_version
+from headrace.batch.recorded import code_version
+from headrace.batch.run import VARYING
 from headrace.batch.session import session, suit
 from headrace.errors import HeadraceError
 from headrace.project import Job, Project

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 import uuid
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.batch import compute
 from headrace.batch.explain import explain
 from headrace.batch.inputs import Ready, prepare, register
+from headrace.batch.recorded import Run, code_version, recorded
 from headrace.batch.session import session, suit
 from headrace.batch.tidy import tidy
 from headrace.errors import HeadraceError
@@ -19,13 +18,12 @@ from headrace.lake import paths
 from headrace.lake.commits import metadata, stored
 from headrace.project import Job, Project
 from headrace.project.personal import personal
-from headrace.project.personal import version as personal_version
 from headrace.quality import gate
-from headrace.serve import masks, ops, schema
+from headrace.serve import ops
 from headrace.serve.columns import columns
-from headrace.serve.database import connect, locked, still_held
+from headrace.serve.database import connect, still_held
 from headrace.serve.ops import Positions
-from headrace.serve.publish import Publication, Superseded, existing, publish
+from headrace.serve.publish import Publication, existing, publish
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,21 +32,6 @@ if TYPE_CHECKING:
 VARYING = re.compile(
     r"\b(now|current_\w+|curdate|localtimestamp|rand|randn|random|uuid|shuffle|unix_timestamp)\b", re.IGNORECASE
 )
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a run ended: 'succeeded', or 'unchanged': no input changed and there was nothing to do."""
-
-    run_id: uuid.UUID
-    view: str
-    state: str
-    rows: int
-    seconds: float
-    positions: Positions
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "run_id": str(self.run_id), "seconds": round(self.seconds, 2)}
 
 
 def run(project: Project, job: Job, full: bool = False) -> Run:
@@ -61,20 +44,8 @@ def run(project: Project, job: Job, full: bool = False) -> Run:
     again and computes in any case.
     """
     began = time.monotonic()
-    schema.ensure(project)
-    with locked(project, f"view {job.name}") as lock:
-        run_id = ops.start(lock, job.name, code_version(project, job), full)
-        try:
-            return _run(project, job, full, lock, run_id, began)
-        except Superseded as error:
-            _failed(project, job, run_id, error, "superseded")
-            raise
-        except HeadraceError as error:
-            _failed(project, job, run_id, error)
-            raise
-        except BaseException as error:
-            _failed(project, job, run_id, error)
-            raise
+    with recorded(project, job, full) as (lock, run_id):
+        return _run(project, job, full, lock, run_id, began)
 
 
 def positions(project: Project, view: str) -> Positions | None:
@@ -87,15 +58,6 @@ def positions(project: Project, view: str) -> Positions | None:
         except psycopg.errors.UndefinedTable:
             return None
     return known.positions if known else None
-
-
-def code_version(project: Project, job: Job) -> str:
-    """Changes with the job's file, with a contract of a table that it names, and with which columns are personal."""
-    parts = [job.text, *filter(None, [personal_version(project, job)])]
-    for table in sorted({i.table for i in job.inputs if i.table in project.tables}):
-        contract = project.tables[table].contract
-        parts += [table, contract.version, *(f"{c.name} {c.spark}" for c in contract.columns)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _run(project: Project, job: Job, full: bool, lock: psycopg.Connection, run_id: uuid.UUID, began: float) -> Run:
@@ -177,20 +139,6 @@ def _read(project: Project, view: str, version: int):
 
     dataset = DeltaTable(paths.batch(project, view), version=version).to_pyarrow_dataset()
     return dataset.scanner().to_reader(), dataset.schema
-
-
-def _failed(project: Project, job: Job, run_id: uuid.UUID, error: BaseException, state: str = "failed") -> None:
-    """Records the failure on a connection of its own: the lock's may be what failed."""
-    text = (
-        "\n".join(p.render(project.root) for p in error.problems)
-        if isinstance(error, HeadraceError)
-        else f"{type(error).__name__}: {error}"
-    )
-    try:
-        with connect(project) as connection:
-            ops.finish(connection, run_id, state, error=masks.for_readers(connection, project, job.name, text))
-    except Exception:
-        pass
 
 
 def _comment(job: Job) -> str:

@@ -34,10 +34,10 @@ def command(
     if chosen.kind == "batch" and (ensure or savepoint):
         raise HeadraceError(f"{job} is a batch view", hint="--ensure and --savepoint are for stream jobs")
     if chosen.kind == "batch":
-        from headrace.batch.run import run
+        from headrace.live.run import run
 
         done = run(found, chosen, full)
-        said = f"{done.view}: {done.state}, {done.rows:,} rows in {done.seconds:.1f} s"
+        said = f"{done.view}: {done.state}, {done.rows:,} rows in {done.seconds:.1f} s" + (f" ({done.note})" if done.note else "")
         result: dict[str, object] = done.to_json()
     elif savepoint:
         from headrace.stream import ensure as stream

@@ -55,18 +55,25 @@ def write(project: Project, names: list[str], marker: str, timeout: float = 10, 
 
     Topics that aren't there are left out. Raises HeadraceError when a record is not acknowledged in time.
     """
+    return {place: offset for place, (offset, _) in stamped(project, names, marker, timeout, more).items()}
+
+
+def stamped(
+    project: Project, names: list[str], marker: str, timeout: float = 10, more: Any = ()
+) -> dict[tuple[str, int], tuple[int, float]]:
+    """As `write`, with the append time that the broker gave each record, in seconds since 1970."""
     there = bus.partitions(project, timeout=timeout)
     value = orjson.dumps(
         {"op": "m", "before": None, "after": None, "source": {}, "ts_ms": int(time.time() * 1000), "marker": marker}
     )
-    written: Positions = {}
+    written: dict[tuple[str, int], tuple[int, float]] = {}
     failed: list[str] = []
 
     def delivered(error: Any, message: Any) -> None:
         if error:
             failed.append(f"{message.topic()} partition {message.partition()}: {error.str()}")
         else:
-            written[message.topic(), message.partition()] = message.offset()
+            written[message.topic(), message.partition()] = message.offset(), message.timestamp()[1] / 1000
 
     settings = bus.producer_settings(project, message_timeout_ms=int(timeout * 1000))
     producer = Producer(settings)

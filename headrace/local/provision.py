@@ -123,12 +123,13 @@ def _first_rows(project: Project) -> None:
 def _first_view(project: Project) -> None:
     """Runs one view when none was ever published, so that there is one to see before Airflow has started.
 
-    Takes the one of fewest inputs of which all have landed; Airflow runs the others, and this one again.
+    Takes the one of fewest inputs of which all have landed, and no live one, since its speed job takes longer to start;
+    Airflow runs the others, and this one again.
     """
     from headrace.batch.run import positions, run
     from headrace.lake import landing
 
-    jobs = sorted((job for job in project.jobs if job.kind == "batch"), key=lambda job: (len(job.inputs), job.name))
+    jobs = sorted((job for job in project.jobs if job.kind == "batch" and not job.live), key=lambda job: (len(job.inputs), job.name))
     if any(positions(project, job.name) for job in jobs):
         return
     end = time.monotonic() + SNAPSHOT_SECONDS

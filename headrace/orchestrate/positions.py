@@ -25,7 +25,7 @@ class Lake:
 
     def views(self) -> dict[str, View]:
         """The views that run on new data."""
-        from headrace.batch.run import code_version
+        from headrace.batch.recorded import code_version
 
         return due.views(self.project, code_version)
 

@@ -38,6 +38,25 @@ def published(connection: psycopg.Connection, view: str, lock: bool = False) -> 
     return Published(row[0], from_json(row[1]), row[2], row[3], -1 if row[4] is None else row[4], row[5] or 0)
 
 
+def publish(
+    connection: psycopg.Connection,
+    view: str,
+    run_id: uuid.UUID,
+    positions: Positions,
+    code_version: str,
+    inputs: dict[str, str] | None = None,
+    lake_version: int | None = None,
+) -> None:
+    """Records what readers of a view see, in the transaction that shows it to them."""
+    connection.execute(
+        """INSERT INTO ops.views (view, run_id, positions, published_at, code_version, inputs, lake_version)
+        VALUES (%s, %s, %s, now(), %s, %s, %s) ON CONFLICT (view) DO UPDATE SET run_id = excluded.run_id,
+        positions = excluded.positions, published_at = excluded.published_at, code_version = excluded.code_version,
+        inputs = excluded.inputs, lake_version = excluded.lake_version""",
+        (view, run_id, json.dumps(positions), code_version, json.dumps(inputs or {}), lake_version),
+    )
+
+
 def start(connection: psycopg.Connection, view: str, code_version: str, full: bool) -> uuid.UUID:
     """Records that a run began. Only the holder of the view's lock calls it: earlier 'running' ones were killed."""
     run_id = uuid.uuid4()

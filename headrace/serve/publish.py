@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -91,13 +90,7 @@ def _compare_and_set(connection: psycopg.Connection, view: str, run: Publication
     if known and known.run_id != run.base and ops.behind(run.positions, known.positions):
         message = f"run {run.run_id} of {view!r} ended after a newer run was published; the newer one stays"
         raise Superseded(message, hint=f"headrace run {view}")
-    connection.execute(
-        """INSERT INTO ops.views (view, run_id, positions, published_at, code_version, inputs, lake_version)
-        VALUES (%s, %s, %s, now(), %s, %s, %s) ON CONFLICT (view) DO UPDATE SET run_id = excluded.run_id,
-        positions = excluded.positions, published_at = excluded.published_at, code_version = excluded.code_version,
-        inputs = excluded.inputs, lake_version = excluded.lake_version""",
-        (view, run.run_id, json.dumps(run.positions), run.code_version, json.dumps(run.inputs), run.lake_version),
-    )
+    ops.publish(connection, view, run.run_id, run.positions, run.code_version, run.inputs, run.lake_version)
 
 
 def _shape(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from headrace.sql.live import tables
 from headrace.sql.live.text import Dialect, listed
-from headrace.sql.live.tree import Measure, Node, View
+from headrace.sql.live.tree import Measure, Node, Output, View
 from headrace.sql.live.types import written
 
 
@@ -74,7 +75,7 @@ class Postgres(Dialect):
     _max = _min
 
 
-def query(view: View) -> str:
+def query(view: View, masked: Collection[str] = ()) -> str:
     """What `live.<view>` selects: its columns, `as_of` and `provisional`.
 
     Guarantee: each signed row of the log counts once, in the batch table below the cut, in the speed table from it on;
@@ -93,7 +94,9 @@ def query(view: View) -> str:
         inner += f"\nWHERE {reading.text(view.condition)}"
     if view.groups:
         inner += f"\nGROUP BY {', '.join(str(i) for i in range(1, len(view.groups) + 1))}"
-    shown = [f"{result.text(o.node)} AS {tables.quoted(o.name)}" for o in view.outputs]
+    texts = {o.name: result.text(o.node) for o in view.outputs}
+    texts |= {o.name: _masked(o, texts[o.name]) for o in view.outputs if o.name in masked}
+    shown = [f"{text} AS {tables.quoted(column)}" for column, text in texts.items()]
     shown.append(f"GREATEST({_pointer(view, 'as_of')}, g.newest) AS as_of")
     share = "CAST(g.images AS double precision) / CAST(g.images + GREATEST(g.settled, 0) AS double precision)"
     shown.append(f"CASE WHEN g.images > 0 THEN {share} ELSE 0 END AS provisional")
@@ -103,17 +106,18 @@ def query(view: View) -> str:
     return f"SELECT {listed(shown)}\nFROM (\n{inner}\n) AS g\nWHERE {' AND '.join(kept)}"
 
 
-def create(view: View) -> list[str]:
-    """The statements that put `live.<view>` before the readers; in the transaction of the first switch of a version.
+def shown(view: View, masked: Collection[str] = ()) -> str:
+    """`VIEW live.<view> AS …`, for CREATE and CREATE OR REPLACE; in the transaction of the first switch of a version.
 
-    One that gives other columns than before replaces the view, which fails while something is built on it.
+    Of a masked column readers see `***` for a text and NULL for a value of another type.
     """
-    name = f"live.{tables.quoted(view.name)}"
-    return [
-        f"DROP VIEW IF EXISTS {name}",
-        f"CREATE VIEW {name} AS\n{query(view)}",
-        f"GRANT SELECT ON {name} TO reader",
-    ]
+    return f"VIEW live.{tables.quoted(view.name)} AS\n{query(view, masked)}"
+
+
+def _masked(output: Output, text: str) -> str:
+    if output.node.type.kind == "text":
+        return f"CASE WHEN {text} IS NOT NULL THEN '***' END"
+    return f"CAST(NULL AS {written(output.node.type, 'postgres')})"
 
 
 def _both(view: View) -> str:

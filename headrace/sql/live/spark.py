@@ -1,4 +1,4 @@
-"""Spark SQL of a live view: partials per key from signed rows, and how they are added to a stored table of partials.
+"""Spark SQL of a live view: partials per key from signed rows.
 
 Signed rows are a query that gives the driving table's columns with their types, and `_sign`: 1 for an image that came,
 -1 for one that went (headrace.batch.live_rows writes such queries over landing).
@@ -13,7 +13,11 @@ from headrace.sql.live.tree import Measure, Node, View
 from headrace.sql.live.types import written
 
 SIGN = "_sign"
-KEY, ROWS = "group_key", "row_count"  # columns of every table of partials, beside k1, k2, … and m1, m2, …
+KEY, ROWS, IMAGES = (
+    "group_key",
+    "row_count",
+    "images",
+)  # columns of every table of partials, beside k1, k2, … and m1, m2, …
 
 
 class Spark(Dialect):
@@ -50,7 +54,7 @@ def _column(node: Node) -> str:
 
 
 def partials(view: View, rows: str) -> str:
-    """One row per key over signed rows: group_key, k1 …, m1 …, row_count (Σ sign).
+    """One row per key over signed rows: group_key, k1 …, m1 …, row_count (Σ sign), images (how many rows they were).
 
     Keys of which nothing is left are not left out: what they owe to other partials must stay.
 
@@ -63,6 +67,7 @@ def partials(view: View, rows: str) -> str:
     names = [k.name for k in view.keys]
     sums = [f"{_sum(m)} AS {m.name}" for m in view.measures]
     shown = [f"{group_key(view)} AS {KEY}", *names, *sums, f"COALESCE(SUM(CAST({SIGN} AS BIGINT)), 0) AS {ROWS}"]
+    shown.append(f"COUNT(*) AS {IMAGES}")
     grouped = f"\nGROUP BY {', '.join(names)}" if names else ""
     return f"SELECT {listed(shown)}\nFROM (\n{inner})" + grouped
 
@@ -85,23 +90,6 @@ def group_key(view: View) -> str:
     return f"sha2(CONCAT({', '.join(parts)}), 256)" if parts else "''"
 
 
-def merge(view: View, stored: str, partial: str) -> str:
-    """The statement that adds partials to a stored table of them. Not to be repeated: the commit must carry the cut.
-
-    A key goes away only when nothing at all is left of it: after a step of the broker's clock, rows may be taken back
-    before they came, and what is owed until then counts.
-    """
-    same = "\n    AND ".join([f"t.{ROWS} + s.{ROWS} = 0", *(_nothing(m) for m in view.measures)])
-    columns = [KEY, *(k.name for k in view.keys), *(m.name for m in view.measures), ROWS]
-    updates = [f"{m.name} = {_added(m)}" for m in view.measures] + [f"{ROWS} = t.{ROWS} + s.{ROWS}"]
-    lines = [f"MERGE INTO {stored} AS t USING (\n{partial}\n) AS s ON t.{KEY} = s.{KEY}"]
-    if not any(m.kind in {"min", "max"} for m in view.measures):
-        lines.append(f"WHEN MATCHED AND {same} THEN DELETE")
-    lines.append(f"WHEN MATCHED THEN UPDATE SET {', '.join(f't.{u}' for u in updates)}")
-    lines.append(f"WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({', '.join('s.' + c for c in columns)})")
-    return "\n".join(lines)
-
-
 def _sum(measure: Measure) -> str:
     value, type_ = f"v_{measure.name}", written(measure.type, "spark")
     if measure.kind in {"min", "max"}:
@@ -109,14 +97,3 @@ def _sum(measure: Measure) -> str:
     if measure.kind == "count":
         return f"COALESCE(SUM(CASE WHEN {value} IS NOT NULL THEN CAST({SIGN} AS BIGINT) END), 0)"
     return f"CAST(COALESCE(SUM(CASE WHEN {SIGN} > 0 THEN {value} ELSE - {value} END), 0) AS {type_})"
-
-
-def _added(measure: Measure) -> str:
-    both = f"t.{measure.name}", f"s.{measure.name}"
-    if measure.kind in {"min", "max"}:
-        return f"{'least' if measure.kind == 'min' else 'greatest'}({', '.join(both)})"
-    return f"CAST({' + '.join(both)} AS {written(measure.type, 'spark')})"
-
-
-def _nothing(measure: Measure) -> str:
-    return f"t.{measure.name} + s.{measure.name} = 0"

@@ -9,18 +9,21 @@ from __future__ import annotations
 import hashlib
 
 from headrace.sql.live import flink
-from headrace.sql.live.tree import Dimension, View
+from headrace.sql.live.tree import Dimension, Measure, View
 from headrace.sql.live.types import written
 
 GENERATOR = "1"  # part of every live view's version: raise it when any generated text changes its meaning
 CUTS = "ops.live_views"
+STAGED = "staged_partials"
 
-# One row per live view: which version readers see, the first chunk that the speed layer answers for, and the newest
-# time and positions of the batch layer.
+# One row per live view: which version readers see, the first chunk that the speed layer answers for, and where the
+# speed layer begins when it must begin anew (table to partition to offset); `landed` is how far the batch layer read.
 SHARED = f"""
 CREATE TABLE IF NOT EXISTS {CUTS} (
-  view text PRIMARY KEY, version text NOT NULL, cut bigint NOT NULL, run_id uuid NOT NULL, as_of timestamptz NOT NULL,
-  positions jsonb NOT NULL DEFAULT '{{}}', switched_at timestamptz NOT NULL DEFAULT now());
+  view text PRIMARY KEY, version text NOT NULL, generation integer NOT NULL DEFAULT 0, cut bigint NOT NULL,
+  run_id uuid NOT NULL, as_of timestamptz NOT NULL, begins jsonb NOT NULL DEFAULT '{{}}',
+  landed jsonb NOT NULL DEFAULT '{{}}', joined jsonb NOT NULL DEFAULT '{{}}',
+  switched_at timestamptz NOT NULL DEFAULT now());
 COMMENT ON TABLE {CUTS} IS
   'Each live view: batch rows cover the log below chunk `cut`, speed rows from it on; both change in one transaction.';
 CREATE OR REPLACE FUNCTION speed.keep_newest() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -42,11 +45,18 @@ END $$;
 """
 
 SWITCH = f"""
-INSERT INTO {CUTS} AS known (view, version, cut, run_id, as_of, positions)
-VALUES (%(view)s, %(version)s, %(cut)s, %(run_id)s, %(as_of)s, %(positions)s)
+INSERT INTO {CUTS} AS known (view, version, generation, cut, run_id, as_of, begins, landed, joined)
+VALUES (%(view)s, %(version)s, %(generation)s, %(cut)s, %(run_id)s, %(as_of)s, %(begins)s, %(landed)s, %(joined)s)
 ON CONFLICT (view) DO UPDATE SET version = excluded.version, cut = excluded.cut, run_id = excluded.run_id,
-  as_of = excluded.as_of, positions = excluded.positions, switched_at = now()
+  as_of = excluded.as_of, begins = excluded.begins, landed = excluded.landed, joined = excluded.joined,
+  switched_at = now()
 WHERE known.run_id = %(base)s AND known.cut <= excluded.cut
+"""
+
+
+LEFTOVERS = """
+SELECT relname FROM pg_class WHERE relnamespace = 'speed'::regnamespace AND relkind = 'r'
+AND obj_description(oid, 'pg_class') LIKE '%% of the live view ' || %(view)s AND right(relname, 16) <> %(version)s
 """
 
 
@@ -115,33 +125,63 @@ def _dimension(view: View, dimension: Dimension) -> list[str]:
         f"CREATE TABLE IF NOT EXISTS {table} ({', '.join([*columns, *own])}, PRIMARY KEY ({key}))",
         f"CREATE OR REPLACE TRIGGER keep_latest BEFORE UPDATE ON {table}"
         " FOR EACH ROW EXECUTE FUNCTION speed.keep_latest()",
-        f"COMMENT ON TABLE {table} IS 'Current rows of {dimension.table.name} for the live view {view.name}'",
+        f"COMMENT ON TABLE {table} IS 'Current rows of {dimension.table.name} of the live view {view.name}'",
     ]
 
 
-def upsert(view: View, staged: str) -> list[str]:
-    """The statements that put changed partials of the batch layer, absolute values in `staged`, into its table.
+def stage(view: View) -> str:
+    """A temporary table for partials of the batch layer, as Spark gives them; `images` says how many rows each sums."""
+    keys = [f"{k.name} {written(k.node.type, 'postgres')}" for k in view.keys]
+    measures = [f"{m.name} {written(m.type, 'postgres')}" for m in view.measures]
+    columns = ["group_key text", *keys, *measures, "row_count bigint", "images bigint"]
+    return f"CREATE TEMPORARY TABLE {STAGED} ({', '.join(columns)})"
 
-    In the transaction of SWITCH: readers see the old values with the old cut or the new ones with the new.
+
+def staged_columns(view: View) -> list[str]:
+    return ["group_key", *(k.name for k in view.keys), *(m.name for m in view.measures), "row_count", "images"]
+
+
+def add(view: View) -> list[str]:
+    """The statements that add the staged partials, those between the old cut and the new, to the batch table.
+
+    In the transaction of SWITCH, whose compare-and-set lets only one run add to each cut: readers see the old sums with
+    the old cut or the new ones with the new. A key goes away only when nothing at all is left of it: after a step of
+    the broker's clock, rows may be taken back before they came, and what is owed until then counts.
     """
-    columns = ["group_key", *(k.name for k in view.keys), *(m.name for m in view.measures), "row_count"]
-    sets = ", ".join(f"{c} = excluded.{c}" for c in columns[1:])
-    listed = ", ".join(columns)
-    return [
-        f"INSERT INTO {batch_table(view)} ({listed}) SELECT {listed} FROM {staged}"
+    columns = staged_columns(view)[:-1]
+    table, listed = batch_table(view), ", ".join(columns)
+    sets = ", ".join(
+        [*(f"{m.name} = {_sum(m)}" for m in view.measures), "row_count = b.row_count + excluded.row_count"]
+    )
+    made = [
+        f"INSERT INTO {table} AS b ({listed}) SELECT {listed} FROM {STAGED}"
         f" ON CONFLICT (group_key) DO UPDATE SET {sets}"
     ]
+    if not any(m.kind in {"min", "max"} for m in view.measures):
+        nothing = " AND ".join(f"b.{c} = 0" for c in [*(m.name for m in view.measures), "row_count"])
+        made.append(f"DELETE FROM {table} AS b USING {STAGED} AS s WHERE b.group_key = s.group_key AND {nothing}")
+    return made
+
+
+def replace(view: View) -> list[str]:
+    """The statements that make the staged partials, those of everything below a cut, all that the batch table has."""
+    listed = ", ".join(staged_columns(view)[:-1])
+    return [
+        f"DELETE FROM {batch_table(view)}",
+        f"INSERT INTO {batch_table(view)} ({listed}) SELECT {listed} FROM {STAGED}",
+    ]
+
+
+def _sum(measure: Measure) -> str:
+    ours, new = f"b.{measure.name}", f"excluded.{measure.name}"
+    if measure.kind in {"min", "max"}:
+        return f"{'LEAST' if measure.kind == 'min' else 'GREATEST'}({ours}, {new})"
+    return f"{ours} + {new}"
 
 
 def clear(view: View) -> str:
     """Removes partials of the speed layer below a chunk, %(below)s: a published cut less the grace (CORRECTNESS 11)."""
     return f"DELETE FROM {speed_table(view)} WHERE chunk < %(below)s"
-
-
-def drop(view: View) -> list[str]:
-    """Removes the tables of a version that no reader sees any more."""
-    tables = [batch_table(view), speed_table(view), *(dimension_table(view, d) for d in view.dimensions)]
-    return [f"DROP TABLE IF EXISTS {table}" for table in tables]
 
 
 def quoted(identifier: str) -> str:

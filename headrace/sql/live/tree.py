@@ -130,6 +130,7 @@ class View:
     outputs: tuple[Output, ...]
     having: Node | None = None
     seconds: int = field(default=10)  # length of a chunk
+    generation: int = 0  # a repair raises it: partials of another version are made beside these
 
     @property
     def columns(self) -> tuple[str, ...]:

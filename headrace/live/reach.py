@@ -1,0 +1,31 @@
+"""How far a live view is: what its readers see covers, by position."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from headrace.project import Job, Project
+from headrace.project.live import live_view
+from headrace.serve import live as serve
+from headrace.serve.database import connect
+from headrace.serve.ops import Positions
+from headrace.sql.live import tables
+from headrace.stream import speed
+
+
+def reached(project: Project, job: Job) -> Positions | None:
+    """Table → partition → the next offset that the view lacks; None when this version of it was never published.
+
+    What of the batch layer is past the speed layer's last checkpoint counts too: a quiet job commits nothing.
+    """
+    import psycopg
+
+    with closing(connect(project)) as connection:
+        try:
+            known = serve.published(connection, job.name)
+        except psycopg.errors.UndefinedTable:
+            return None
+    view = live_view(project, job, known.generation if known else 0)
+    if known is None or known.version != tables.version(view):
+        return None
+    return speed.reached(project, view)
