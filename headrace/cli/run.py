@@ -37,7 +37,9 @@ def command(
         from headrace.live.run import run
 
         done = run(found, chosen, full)
-        said = f"{done.view}: {done.state}, {done.rows:,} rows in {done.seconds:.1f} s" + (f" ({done.note})" if done.note else "")
+        said = f"{done.view}: {done.state}, {done.rows:,} rows in {done.seconds:.1f} s" + (
+            f" ({done.note})" if done.note else ""
+        )
         result: dict[str, object] = done.to_json()
     elif savepoint:
         from headrace.stream import ensure as stream

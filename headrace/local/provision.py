@@ -129,7 +129,10 @@ def _first_view(project: Project) -> None:
     from headrace.batch.run import positions, run
     from headrace.lake import landing
 
-    jobs = sorted((job for job in project.jobs if job.kind == "batch" and not job.live), key=lambda job: (len(job.inputs), job.name))
+    jobs = sorted(
+        (job for job in project.jobs if job.kind == "batch" and not job.live),
+        key=lambda job: (len(job.inputs), job.name),
+    )
     if any(positions(project, job.name) for job in jobs):
         return
     end = time.monotonic() + SNAPSHOT_SECONDS

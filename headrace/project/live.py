@@ -31,4 +31,4 @@ def live_view(project: Project, job: Job, generation: int = 0) -> View:
     if found.view is None:
         wrong = [Problem(m.message, Place(job.path, m.line, m.column), m.hint) for m in found.mistakes]
         raise HeadraceError(*(wrong or [Problem("this is no SELECT that can be read", Place(job.path))]))
-    return replace(found.view, generation=generation)
+    return replace(found.view, seconds=project.settings.chunk_seconds, generation=generation)

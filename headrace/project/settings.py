@@ -48,6 +48,7 @@ class Settings(BaseModel):
     serving: str | None = None
     partitions: int = Field(2, ge=1, description="partitions of each topic Headrace creates")
     replication: int = Field(1, ge=1, description="replicas of each topic Headrace creates")
+    chunk_seconds: int = Field(10, ge=1, le=3600, description="stretch of the log by which live views are divided")
     local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
 
     @field_validator("lake", "bus", "connect", "spark", "serving")

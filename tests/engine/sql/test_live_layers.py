@@ -8,22 +8,28 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 
-from headrace.batch import live_rows
-from headrace.batch.session import session
+from headrace.batch.live import Between, Everything, partials
 from headrace.lake import paths
 from headrace.lake.rows import ORIGIN
+from headrace.lake.stretch import glance
+from headrace.live.cut import moment
 from headrace.project import Project
 from headrace.project.live import live_tables
 from headrace.serve import schema
+from headrace.serve.database import connect
+from headrace.serve.live import Cut, prepare, stage, switch
+from headrace.serve.publish import Superseded
 from headrace.sql.flink import literal, name
-from headrace.sql.live import flink, postgres, spark, tables
+from headrace.sql.live import flink, tables
 from headrace.sql.live.parse import compile_live
 from headrace.sql.live.tree import View
 from headrace.stream.gateway import Gateway
@@ -128,58 +134,45 @@ def test_both_layers_and_their_merge(view_and_project):
 
 
 def spark_batch(view: View, project: Project) -> None:
-    """Partials between two cuts, their MERGE, and a full run are what the algebra says."""
-    of, until = project.table(SALES).contract, {0: 100, 1: 100}
-    landing, stored = paths.landing(project, SALES), f"{paths.landing(project, SALES)}_partials"
-    one = session(project)
+    """Partials between two cuts, their sums in PostgreSQL, and a full run are what the algebra says."""
+    until, table = {0: 100, 1: 100}, SALES
     first, second = FIRST + 2, FIRST + 3
 
-    early = one.sql(spark.partials(view, live_rows.changed(of, landing, until, None, first, view.seconds)))
+    def computed(part: Between | Everything, cut: int) -> pa.Table:
+        return partials(project, view, part, until, cut)
+
+    early = computed(Between(0, {}), first)
     expected = reference.partials(view, signed([c for c in history() if c["at"] < 20]))
-    assert rows_only(by_key(view, early.collect())) == rows_only(expected)
-    early.write.format("delta").save(stored)
-    more = spark.partials(view, live_rows.changed(of, landing, until, first, second, view.seconds))
-    one.sql(spark.merge(view, f"delta.`{stored}`", more)).collect()
+    assert rows_only(by_key(view, early.to_pylist())) == rows_only(expected)
+    more = computed(Between(first, {}), second)
     reference.add(view, expected, reference.partials(view, signed([c for c in history() if 20 <= c["at"] < 30])))
-    merged_rows = one.sql(f"SELECT * FROM delta.`{stored}`").collect()
-    assert rows_only(by_key(view, merged_rows)) == rows_only(expected)
-    whole = spark.partials(view, live_rows.whole(of, landing, {0: 2, 1: 2}, None, until, second, view.seconds))
-    kept = {k: v for k, v in by_key(view, one.sql(whole).collect()).items() if not v.is_nothing}
+    whole = computed(Everything({0: 2, 1: 2}), second).to_pylist()
+    kept = {k: v for k, v in by_key(view, whole).items() if not v.is_nothing}
     assert rows_only(kept) == rows_only(expected)
+    seen = glance(paths.landing(project, table), {}, until, moment(second, 10), ({0: 0, 1: 3}, moment(first, 10)))
     logs = [[c for c in history() if c["partition"] == p] for p in (0, 1)]
-    unsigned = {r["partition"]: r["offset"] for r in one.sql(live_rows.unsigned(landing, {}, until)).collect()}
-    assert unsigned == {
+    assert seen.data and seen.unsigned == {
         p: next(o for o, c in enumerate(log) if c["op"] == "r" or "headers" in c) for p, log in enumerate(logs)
     }
-    begins = {
-        r["partition"]: r["offset"] for r in one.sql(live_rows.first_offsets(landing, until, second, 10)).collect()
-    }
-    assert begins == {p: next(o for o, c in enumerate(log) if c["at"] >= 30) for p, log in enumerate(logs)}
-    with psycopg.connect(project.addresses.serving()) as connection:
-        for statement in [tables.SHARED, *tables.create(view)]:
-            connection.execute(statement)  # type: ignore[arg-type]
-        names = ["group_key", *(k.name for k in view.keys), *(m.name for m in view.measures), "row_count"]
-        connection.execute(
-            f"CREATE TEMPORARY TABLE staged AS SELECT {', '.join(names)} FROM {tables.batch_table(view)}"
-        )  # type: ignore[arg-type]
-        values = ", ".join(["%s"] * len(names))
-        for r in merged_rows:
-            connection.execute(f"INSERT INTO staged VALUES ({values})", tuple(r[n] for n in names))  # type: ignore[arg-type]
-        for _ in range(2):  # absolute values: again changes nothing
-            for statement in tables.upsert(view, "staged"):
-                connection.execute(statement)  # type: ignore[arg-type]
-        switch = {
-            "view": view.name,
-            "version": tables.version(view),
-            "cut": second,
-            "run_id": uuid.uuid4(),
-            "base": None,
-        }
-        switch |= {"as_of": datetime.fromtimestamp(second * 10, UTC), "positions": "{}"}
-        assert connection.execute(tables.SWITCH, switch).rowcount == 1
-        assert connection.execute(tables.SWITCH, switch).rowcount == 0  # not based on the run that is published
-        for statement in postgres.create(view):
-            connection.execute(statement)  # type: ignore[arg-type]
+    assert seen.begins == {p: next(o for o, c in enumerate(log) if c["at"] >= 30) for p, log in enumerate(logs)}
+    assert sorted(seen.late) == [
+        (p, o) for p, log in enumerate(logs) for o, c in enumerate(log) if o >= 3 * p and c["at"] < 20
+    ]
+    cut = Cut(tables.version(view), first, uuid.uuid4(), moment(first, 10), {}, {})
+    with connect(project) as connection:
+        prepare(connection, view)
+        stage(connection, view, early)
+        with connection.transaction():
+            switch(connection, view, cut, None, False, {})
+        next_ = replace(cut, cut=second, run_id=uuid.uuid4(), as_of=moment(second, 10))
+        stage(connection, view, more)
+        with connection.transaction():
+            switch(connection, view, next_, cut, True, {})
+        with pytest.raises(Superseded), connection.transaction():
+            switch(connection, view, replace(next_, run_id=uuid.uuid4()), cut, True, {})
+        connection.row_factory = psycopg.rows.dict_row  # type: ignore[assignment]
+        stored = connection.execute(f"SELECT * FROM {tables.batch_table(view)}").fetchall()  # type: ignore[arg-type]
+    assert rows_only(by_key(view, stored)) == rows_only(expected)
 
 
 def flink_speed(view: View, project: Project) -> None:

@@ -32,7 +32,6 @@ def connection(shared: Callable[..., Project], make_project: Callable[..., Proje
     project = make_project({}, on=shared("postgres"))
     schema.ensure(project)
     with psycopg.connect(project.addresses.serving()) as made:
-        made.execute(tables.SHARED)  # type: ignore[arg-type]
         yield made
 
 
@@ -40,11 +39,12 @@ def put(connection: psycopg.Connection, name: str, query: str, cut: int | None =
     """The view with its tables, empty; without a cut it is not switched to."""
     view = compile_live(name, query, SHOPS).view
     assert view is not None
-    for statement in [*tables.create(view), *postgres.create(view)]:
+    for statement in [*tables.create(view), f"CREATE {postgres.shown(view)}"]:
         connection.execute(statement)  # type: ignore[arg-type]
     if cut is not None:
         values = {"view": name, "version": tables.version(view), "cut": cut, "run_id": uuid.uuid4(), "base": None}
-        connection.execute(tables.SWITCH, values | {"as_of": "2026-01-01T00:00:00Z", "positions": "{}"})
+        values |= {"as_of": "2026-01-01T00:00:00Z", "generation": 0, "begins": "{}", "landed": "{}", "joined": "{}"}
+        connection.execute(tables.SWITCH, values)
     return view
 
 
