@@ -9,6 +9,7 @@ from typing import Any
 from headrace.audit.verdict import PROVEN, UNEQUAL, UNPROVEN
 from headrace.batch.recompute import recomputed
 from headrace.errors import HeadraceError
+from headrace.live import audit as live
 from headrace.project import Job, Project
 from headrace.serve import ops
 from headrace.serve.database import connect, locked
@@ -73,7 +74,8 @@ class ViewCertificate:
 
 
 def audit_view(project: Project, job: Job) -> ViewCertificate:
-    """Computes a batch view again from the versions that its published run read, and compares every row.
+    """Computes a batch view again from the versions that its published run read, and compares every row; of a live
+    view its batch side, at its cut.
 
     Guarantee: 'proven' means that the rows in the serving database are exactly those. Publishing waits meanwhile.
     """
@@ -84,6 +86,9 @@ def audit_view(project: Project, job: Job) -> ViewCertificate:
             return ViewCertificate(job.name, 0.0, note="never published")
         position = f"run {published.run_id}"
         try:
+            if job.live:
+                found, position = live.audit(project, job)
+                return ViewCertificate(job.name, time.monotonic() - began, found, position)
             with recomputed(project, job, published) as table:
                 found = verify(project, job.name, table, published.run_id)
         except HeadraceError as error:

@@ -39,11 +39,14 @@ def mark(project: Project, table: Table) -> Marks:
     """
     written = markers.stamped(project, [table.topic], headers.QUIET + uuid4().hex)
     if not written:
-        raise HeadraceError(
-            f"there is no topic {table.topic!r} yet", table.place, f"headrace source check {table.source}"
-        )
+        raise _no_topic(table)
     times = [at for _, at in written.values()]
     return Marks({p: offset for (_, p), (offset, _) in written.items()}, min(times), max(times))
+
+
+def _no_topic(table: Table) -> HeadraceError:
+    hint = f"headrace source check {table.source}"
+    return HeadraceError(f"there is no topic {table.topic!r} yet", place=table.place, hint=hint)
 
 
 def mark_past(project: Project, table: Table, chunk: int, seconds: int, timeout: float = 60) -> Marks:

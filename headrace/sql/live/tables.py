@@ -22,7 +22,7 @@ SHARED = f"""
 CREATE TABLE IF NOT EXISTS {CUTS} (
   view text PRIMARY KEY, version text NOT NULL, generation integer NOT NULL DEFAULT 0, cut bigint NOT NULL,
   run_id uuid NOT NULL, as_of timestamptz NOT NULL, begins jsonb NOT NULL DEFAULT '{{}}',
-  landed jsonb NOT NULL DEFAULT '{{}}', joined jsonb NOT NULL DEFAULT '{{}}',
+  landed jsonb NOT NULL DEFAULT '{{}}', joined jsonb NOT NULL DEFAULT '{{}}', base jsonb NOT NULL DEFAULT '{{}}',
   switched_at timestamptz NOT NULL DEFAULT now());
 COMMENT ON TABLE {CUTS} IS
   'Each live view: batch rows cover the log below chunk `cut`, speed rows from it on; both change in one transaction.';
@@ -45,10 +45,10 @@ END $$;
 """
 
 SWITCH = f"""
-INSERT INTO {CUTS} AS known (view, version, generation, cut, run_id, as_of, begins, landed, joined)
-VALUES (%(view)s, %(version)s, %(generation)s, %(cut)s, %(run_id)s, %(as_of)s, %(begins)s, %(landed)s, %(joined)s)
+INSERT INTO {CUTS} AS known (view, version, generation, cut, run_id, as_of, begins, landed, joined, base)
+VALUES (%(view)s, %(version)s, %(generation)s, %(cut)s, %(run_id)s, %(as_of)s, %(begins)s, %(landed)s, %(joined)s, %(base)s)
 ON CONFLICT (view) DO UPDATE SET version = excluded.version, cut = excluded.cut, run_id = excluded.run_id,
-  as_of = excluded.as_of, begins = excluded.begins, landed = excluded.landed, joined = excluded.joined,
+  as_of = excluded.as_of, begins = excluded.begins, landed = excluded.landed, joined = excluded.joined, base = excluded.base,
   switched_at = now()
 WHERE known.run_id = %(base)s AND known.cut <= excluded.cut
 """
@@ -157,10 +157,15 @@ def add(view: View) -> list[str]:
         f"INSERT INTO {table} AS b ({listed}) SELECT {listed} FROM {STAGED}"
         f" ON CONFLICT (group_key) DO UPDATE SET {sets}"
     ]
-    if not any(m.kind in {"min", "max"} for m in view.measures):
-        nothing = " AND ".join(f"b.{c} = 0" for c in [*(m.name for m in view.measures), "row_count"])
-        made.append(f"DELETE FROM {table} AS b USING {STAGED} AS s WHERE b.group_key = s.group_key AND {nothing}")
+    made.append(f"DELETE FROM {table} AS b USING {STAGED} AS s WHERE b.group_key = s.group_key AND {nothing(view, 'b.')}")
     return made
+
+
+def nothing(view: View, of: str = "") -> str:
+    """The condition that nothing is left of a partial. Never so of MIN and MAX: what they were made of does not go."""
+    if any(m.kind in {"min", "max"} for m in view.measures):
+        return "false"
+    return " AND ".join(f"{of}{c} = 0" for c in [*(m.name for m in view.measures), "row_count"])
 
 
 def replace(view: View) -> list[str]:

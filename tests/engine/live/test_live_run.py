@@ -62,9 +62,8 @@ def test_what_has_no_sign_waits_for_a_full_run(live: Live, until: Callable[..., 
     project, table = live
     run(project, project.job(VIEW))
     before = shown(project, VIEW, COUNTED)
-    row = table.row(table.next_id) | {"kind": "open"}
+    table.rows[table.next_id] = row = table.row(table.next_id) | {"kind": "open"}
     table.next_id += 1
-    table.rows[row["id"]] = row
     table.send("r", None, row, snapshot="true")
     done = run(project, project.job(VIEW))
     assert "computed in full" in done.note
