@@ -93,10 +93,11 @@ def raw_table(
     )
 
 
-def changes_view(contract: Contract, bare: bool, more: tuple[str, ...] = ()) -> str:
+def changes_view(contract: Contract, bare: bool, more: tuple[str, ...] = (), slack: float = 0.0) -> str:
     """CREATE VIEW of the typed, valid changes. Without `event_id` in the contract nothing is remembered (no state).
 
-    `more` are columns of the raw table that it shows besides.
+    `more` are columns of the raw table that it shows besides. Events are remembered for their horizon and `slack`
+    seconds: repeats are found as long as they do not come later after their first than that, by Flink's clock.
     """
     image = {c.name: _of_image(c.name, bare) for c in contract.columns}
     typed = {c.name: typed_value(c, image[c.name]) for c in contract.columns}
@@ -111,10 +112,10 @@ def changes_view(contract: Contract, bare: bool, more: tuple[str, ...] = ()) -> 
     view = f"CREATE TEMPORARY VIEW {name(contract.table + '_changes')} AS\n"
     if not contract.event_id:
         return f"{view}SELECT\n  {listed}\nFROM {raw}\nWHERE {where}"
-    return view + _first_of_each(contract, raw, listed, where, tuple(shown))
+    return view + _first_of_each(contract, raw, listed, where, tuple(shown), slack)
 
 
-def _first_of_each(contract: Contract, raw: str, listed: str, where: str, shown: tuple[str, ...]) -> str:
+def _first_of_each(contract: Contract, raw: str, listed: str, where: str, shown: tuple[str, ...], slack: float) -> str:
     """Rows none of whose id was appended less than the horizon before them.
 
     What was seen is remembered by processing time and compared by append time, so that reading the topic again, faster
@@ -123,7 +124,7 @@ def _first_of_each(contract: Contract, raw: str, listed: str, where: str, shown:
     """
     horizon = _interval(contract.horizon)
     by = f"PARTITION BY {name(contract.event_id)} ORDER BY `__processed_at`"
-    window = f"OVER ({by} RANGE BETWEEN {horizon} PRECEDING AND CURRENT ROW)"
+    window = f"OVER ({by} RANGE BETWEEN {_interval(contract.horizon + slack)} PRECEDING AND CURRENT ROW)"
     names = ", ".join(name(n) for n in shown)
     place = f"CAST(`__partition` AS BIGINT) * {_PARTITION} + `__offset`"
     return (

@@ -54,9 +54,13 @@ class Flink:
 
     def code(self, job_id: str) -> str:
         """The code version that the job was submitted with ('' when it carries none)."""
+        return self.parameter(job_id, "headrace.code")
+
+    def parameter(self, job_id: str, name: str) -> str:
+        """A parameter that the job was submitted with ('' when it carries none of the name)."""
         answer = self._send("GET", f"/jobs/{job_id}/config")
         user = answer.json().get("execution-config", {}).get("user-config", {}) if answer.is_success else {}
-        return str(user.get("headrace.code", ""))
+        return str(user.get(name, ""))
 
     def checkpoints(self, job_id: str) -> dict[str, Any]:
         """Statistics: `counts`, and `latest` with the last completed, failed and restored one."""

@@ -25,22 +25,32 @@ def _admin(bus: str) -> AdminClient:
 
 def committed(project: Project, job: Job) -> dict[tuple[str, int], int]:
     """(topic, partition) → the next offset that the job's last completed checkpoint does not cover."""
+    return of_group(project, group(project, job), job.name)
+
+
+def of_group(project: Project, named: str, job: str) -> dict[tuple[str, int], int]:
+    """(topic, partition) → the offset that a consumer group has committed; `job` is whom an error speaks of."""
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
     try:
         found = _admin(project.addresses.bus).list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group(project, job))], request_timeout=_SECONDS
+            [ConsumerGroupTopicPartitions(named)], request_timeout=_SECONDS
         )
-        result = found[group(project, job)].result()
+        result = found[named].result()
     except KafkaException as error:
         raise HeadraceError(
-            f"the bus does not tell how far {job.name} is: {error.args[0].str()}", hint="headrace status"
+            f"the bus does not tell how far {job} is: {error.args[0].str()}", hint="headrace status"
         ) from error
     return {(t.topic, t.partition): t.offset for t in result.topic_partitions if t.offset >= 0 and not t.error}
 
 
 def forget(project: Project, job: Job) -> None:
     """Removes the committed offsets, so that the job without state begins at the beginning. The job must not run."""
+    forget_group(project, group(project, job), job.name)
+
+
+def forget_group(project: Project, named: str, job: str) -> None:
+    """Removes the offsets of a consumer group in which nobody is; there may be none."""
     from confluent_kafka import KafkaError, KafkaException
 
     not_yet = {
@@ -52,14 +62,12 @@ def forget(project: Project, job: Job) -> None:
     while True:
         try:
             return (
-                _admin(project.addresses.bus)
-                .delete_consumer_groups([group(project, job)], request_timeout=_SECONDS)[group(project, job)]
-                .result()
+                _admin(project.addresses.bus).delete_consumer_groups([named], request_timeout=_SECONDS)[named].result()
             )
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.GROUP_ID_NOT_FOUND:
                 return None
             if code not in not_yet or time.monotonic() > end:
-                raise HeadraceError(f"the bus keeps the offsets of {job.name}: {error.args[0].str()}") from error
+                raise HeadraceError(f"the bus keeps the offsets of {job}: {error.args[0].str()}") from error
             time.sleep(0.2)  # a bus that has just started is still reading its own topics

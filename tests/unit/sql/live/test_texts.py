@@ -75,7 +75,11 @@ def test_a_replayed_message_and_a_snapshot_carry_no_sign():
 def test_a_partial_says_how_far_it_reaches():
     text = flink.insert(view(BY_CITY))
     assert "MAX(place) AS upto" in text and "MIN(place) AS min_offset" in text
-    assert text.endswith("GROUP BY k1, k2, chunk, part")
+    assert text.endswith("GROUP BY group_key, chunk, part")  # the key of the sink, see `insert`
+
+
+def test_the_only_key_of_a_view_without_groups_is_no_literal():
+    assert flink.group_key(view("SELECT COUNT(*) AS n FROM orders")) == "SUBSTRING(CAST(part AS STRING), 1, 0)"
 
 
 def test_a_topic_is_read_from_the_offsets_of_the_cut():
@@ -91,6 +95,9 @@ def test_events_are_read_without_their_repeats():
     one = view(NEWEST)
     raw, changes = flink.raw(one, PROJECT.table("deliveries"), "bus:9092", "group", {})
     assert "'earliest-offset'" in raw and "ARRAY_POSITION" in changes
+    horizon, longer = (flink.raw(one, PROJECT.table("deliveries"), "bus:9092", "group", {}, s)[1] for s in (0, 3600))
+    assert "RANGE BETWEEN INTERVAL '0 01:00:00.000'" in horizon and "RANGE BETWEEN INTERVAL '0 02:00:00.000'" in longer
+    assert longer.count("+ INTERVAL '0 01:00:00.000'") == 1  # what is a repeat does not change
     assert flink.raw_name(one) == "deliveries_changes"
     assert "MAX(m1)" in flink.insert(one) and "UNNEST" not in flink.signed(one, "deliveries_changes", 0)
 
