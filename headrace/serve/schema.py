@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
 from headrace.project import Project
-from headrace.serve import masks
+from headrace.serve import masks, reconciliation
 from headrace.serve.database import connect
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _text() -> str:
         "DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
     ]
     lines += [f"CREATE SCHEMA IF NOT EXISTS {name};" for name in SCHEMAS]
-    lines.append(TABLES)
+    lines += [TABLES, reconciliation.TABLES]
     lines.append(f"REVOKE ALL ON SCHEMA {masks.SCHEMA} FROM PUBLIC, reader;")
     for name in READABLE:
         lines.append(f"GRANT USAGE ON SCHEMA {name} TO reader;")

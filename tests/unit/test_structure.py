@@ -22,6 +22,7 @@ ORDER = [
     {"orchestrate"},
     {"workflow"},
     {"audit"},
+    {"live"},
     {"batch", "stream"},
     {"quality"},
     {"serve"},
