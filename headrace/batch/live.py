@@ -35,7 +35,17 @@ class Everything:
     base: Offsets
 
 
-def partials(project: Project, view: View, part: Between | Everything, until: Offsets, cut: int) -> pa.Table:
+@dataclass(frozen=True)
+class Late:
+    """The changes at or behind some landed offsets in chunks below a cut: no layer counted them (CORRECTNESS 9)."""
+
+    landed: Offsets
+
+
+Part = Between | Everything | Late
+
+
+def partials(project: Project, view: View, part: Part, until: Offsets, cut: int) -> pa.Table:
     """One row per key, as headrace.sql.live.spark.partials gives them, of what landed before the offsets `until`.
 
     The cost of `Between` follows the changes between the two cuts, that of `Everything` the history. Raises
@@ -60,10 +70,12 @@ def partials(project: Project, view: View, part: Between | Everything, until: Of
         ) from error
 
 
-def _rows(project: Project, view: View, part: Between | Everything, until: Offsets, cut: int) -> str:
+def _rows(project: Project, view: View, part: Part, until: Offsets, cut: int) -> str:
     table = project.table(view.table.name)
     landing = paths.landing(project, table.name)
     since = part.since if isinstance(part, Between) else None
+    if isinstance(part, Late):
+        return live_rows.changed(table.contract, landing, part.landed, until, None, cut, view.seconds)
     if view.table.mode == APPENDED:
         current = refresh(project, table, lambda: session(project))
         if current.version is None:

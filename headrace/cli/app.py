@@ -38,6 +38,7 @@ VERBS = (
     "source",
     "audit",
     "quality",
+    "reconcile",
     "dlq",
     "work",
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from headrace.batch import run as batch
 from headrace.batch.current import refresh
 from headrace.batch.joined import Joined, joined
-from headrace.batch.live import Between, Everything, partials
+from headrace.batch.live import Between, Everything, Late, partials
 from headrace.batch.recorded import Run, code_version, recorded
 from headrace.batch.session import session
 from headrace.errors import HeadraceError
@@ -87,6 +87,7 @@ class _Run:
         self.table = project.table(self.view.table.name)
         self.landing = paths.landing(project, self.table.name)
         self.same = known is not None and known.version == self.version
+        self.origins = personal(project, job)
         self.rows, self.note = 0, ""
         self.positions: ops.Positions = {}
 
@@ -138,14 +139,23 @@ class _Run:
         old = self.known.landed, self._moment(self.known.cut)
         seen = glance(self.landing, begins, until, self._moment(new), old)
         if seen.late:
-            places = ", ".join(f"{p}/{offset}" for p, offset in seen.late[:5])
-            self.note = f"{len(seen.late)} records came below the cut ({places}): computed in full"
-            reconcile.late(self.connection, self.view, self.run_id, self.known.cut, seen.late)
+            self._late(seen, until)
             return None
         if self.view.table.mode != APPENDED and any(o >= self.known.landed.get(p, 0) for p, o in seen.unsigned.items()):
             self.note = "there was a truncate, a new snapshot or a replay: computed in full"
             return None
         return _Part(Between(self.known.cut, begins), until, new, seen, marks)
+
+    def _late(self, seen: Stretch, until: Offsets) -> None:
+        """Records which of the view's keys lack something: a full run takes it up."""
+        assert self.known
+        places = ", ".join(f"partition {p} offset {offset}" for p, offset in seen.late[:5])
+        where = f"{places}{' and more' if len(seen.late) > 5 else ''}, below chunk {self.known.cut}"
+        self.note = f"{len(seen.late)} records came below the cut ({where}): computed in full"
+        rows = partials(self.project, self.view, Late(self.known.landed), until, self.known.cut)
+        serve.stage(self.connection, self.view, rows)
+        verdict = reconcile.late(self.connection, self.view, tables.STAGED, where, self.origins)
+        reconcile.record(self.connection, self.view, self.run_id, self.known.cut, self.known.cut, verdict)
 
     def _whole(self) -> _Part:
         """Everything below a cut behind whatever carries no sign."""
@@ -223,10 +233,11 @@ class _Run:
         verdict = (
             reconcile.unproven(reason)
             if reason
-            else reconcile.compare(self.connection, self.view, tables.STAGED, since, part.cut)
+            else reconcile.compare(self.connection, self.view, tables.STAGED, since, part.cut, self.origins)
         )
         reconcile.record(self.connection, self.view, self.run_id, since, part.cut, verdict)
-        reconcile.refuse(self.view, verdict)
+        if wrong := reconcile.problem(self.view, since, part.cut, verdict):
+            raise wrong
 
     def _switch(self, part: _Part, joins: list[Joined], begins: ops.Positions, add: bool | None) -> None:
         new = serve.Cut(
@@ -241,7 +252,7 @@ class _Run:
             part.part.base if isinstance(part.part, Everything) else self.known.base if self.known else {},
         )
         self.positions = {self.table.name: part.until, **{j.dimension.table.name: j.positions for j in joins}}
-        masked = personal(self.project, self.job).among(self.view.columns)
+        masked = self.origins.among(self.view.columns)
         with self.connection.transaction():
             for j in joins:
                 serve.join(self.connection, self.view, j.dimension, j.rows, j.whole)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
 from headrace.project import Project
-from headrace.serve import masks
+from headrace.serve import masks, reconciliation
 from headrace.serve.database import connect
 from headrace.sql.live import tables
 
@@ -101,7 +101,7 @@ def _text() -> str:
         "DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
     ]
     lines += [f"CREATE SCHEMA IF NOT EXISTS {name};" for name in SCHEMAS]
-    lines += [TABLES, tables.SHARED]
+    lines += [TABLES, tables.SHARED, reconciliation.TABLES]
     lines.append(f"REVOKE ALL ON SCHEMA {masks.SCHEMA} FROM PUBLIC, reader;")
     for name in READABLE:
         lines.append(f"GRANT USAGE ON SCHEMA {name} TO reader;")

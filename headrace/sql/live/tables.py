@@ -157,7 +157,9 @@ def add(view: View) -> list[str]:
         f"INSERT INTO {table} AS b ({listed}) SELECT {listed} FROM {STAGED}"
         f" ON CONFLICT (group_key) DO UPDATE SET {sets}"
     ]
-    made.append(f"DELETE FROM {table} AS b USING {STAGED} AS s WHERE b.group_key = s.group_key AND {nothing(view, 'b.')}")
+    made.append(
+        f"DELETE FROM {table} AS b USING {STAGED} AS s WHERE b.group_key = s.group_key AND {nothing(view, 'b.')}"
+    )
     return made
 
 

@@ -43,7 +43,14 @@ def put(connection: psycopg.Connection, name: str, query: str, cut: int | None =
         connection.execute(statement)  # type: ignore[arg-type]
     if cut is not None:
         values = {"view": name, "version": tables.version(view), "cut": cut, "run_id": uuid.uuid4(), "base": None}
-        values |= {"as_of": "2026-01-01T00:00:00Z", "generation": 0, "begins": "{}", "landed": "{}", "joined": "{}", "base": "{}"}
+        values |= {
+            "as_of": "2026-01-01T00:00:00Z",
+            "generation": 0,
+            "begins": "{}",
+            "landed": "{}",
+            "joined": "{}",
+            "base": "{}",
+        }
         connection.execute(tables.SWITCH, values)
     return view
 
