@@ -29,7 +29,7 @@ def audit(project: Project, job: Job) -> tuple[Verified, str]:
             raise HeadraceError(
                 "its file or a contract changed since it was published", hint=f"headrace run {job.name}"
             )
-        serve.stage(connection, view, partials(project, view, Everything(known.base), known.landed, known.cut))
+        serve.stage(connection, view, partials(project, view, Everything(known.folded), known.landed, known.cut))
         columns = ", ".join(tables.staged_columns(view)[:-1])
         # What is owed nothing is the same as what is not there: an incremental run leaves such keys out.
         there = f"SELECT {columns} FROM {{}} WHERE NOT ({tables.nothing(view)})"

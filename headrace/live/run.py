@@ -249,7 +249,7 @@ class _Run:
             part.until,
             {j.dimension.table.name: j.floors for j in joins},
             self.view.generation,
-            part.part.base if isinstance(part.part, Everything) else self.known.base if self.known else {},
+            part.part.base if isinstance(part.part, Everything) else self.known.folded if self.known else {},
         )
         self.positions = {self.table.name: part.until, **{j.dimension.table.name: j.positions for j in joins}}
         masked = self.origins.among(self.view.columns)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Cut:
     """Where a live view is divided. `begins`: where the speed layer of this cut begins, table → partition → offset;
-    `landed`: up to where the driving table was landed; `joined`: what of each joined table is taken up; `base`: the
+    `landed`: up to where the driving table was landed; `joined`: what of each joined table is taken up; `folded`: the
     offsets up to which the last full run folded the log, with nothing unsigned behind them."""
 
     version: str
@@ -35,20 +35,20 @@ class Cut:
     landed: dict[int, int]
     joined: dict[str, str] = field(default_factory=dict)
     generation: int = 0
-    base: dict[int, int] = field(default_factory=dict)
+    folded: dict[int, int] = field(default_factory=dict)
 
 
 def published(connection: psycopg.Connection, view: str, lock: bool = False) -> Cut | None:
     """The cut that readers of a view see, or None before the first switch; `lock` keeps it for the transaction."""
     row = connection.execute(
-        "SELECT version, cut, run_id, as_of, begins, landed, joined, generation, base FROM ops.live_views WHERE view = %s"
-        + (" FOR UPDATE" if lock else ""),
+        "SELECT version, cut, run_id, as_of, begins, landed, joined, generation, folded FROM ops.live_views"
+        " WHERE view = %s" + (" FOR UPDATE" if lock else ""),
         (view,),
     ).fetchone()
     if row is None:
         return None
-    landed, base = ({int(p): offset for p, offset in value.items()} for value in (row[5], row[8]))
-    return Cut(row[0], row[1], row[2], row[3], ops.from_json(row[4]), landed, row[6], row[7], base)
+    landed, folded = ({int(p): offset for p, offset in value.items()} for value in (row[5], row[8]))
+    return Cut(row[0], row[1], row[2], row[3], ops.from_json(row[4]), landed, row[6], row[7], folded)
 
 
 def prepare(connection: psycopg.Connection, view: View) -> None:
@@ -132,7 +132,7 @@ def switch(
         "begins": ops.to_json(cut.begins),
         "landed": json.dumps(cut.landed),
         "joined": json.dumps(cut.joined),
-        "base": json.dumps(cut.base),
+        "folded": json.dumps(cut.folded),
     }
     if connection.execute(tables.SWITCH, values).rowcount != 1:
         message = f"run {cut.run_id} of {view.name!r} ended after a newer run was published; the newer one stays"

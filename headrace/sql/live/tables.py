@@ -22,7 +22,7 @@ SHARED = f"""
 CREATE TABLE IF NOT EXISTS {CUTS} (
   view text PRIMARY KEY, version text NOT NULL, generation integer NOT NULL DEFAULT 0, cut bigint NOT NULL,
   run_id uuid NOT NULL, as_of timestamptz NOT NULL, begins jsonb NOT NULL DEFAULT '{{}}',
-  landed jsonb NOT NULL DEFAULT '{{}}', joined jsonb NOT NULL DEFAULT '{{}}', base jsonb NOT NULL DEFAULT '{{}}',
+  landed jsonb NOT NULL DEFAULT '{{}}', joined jsonb NOT NULL DEFAULT '{{}}', folded jsonb NOT NULL DEFAULT '{{}}',
   switched_at timestamptz NOT NULL DEFAULT now());
 COMMENT ON TABLE {CUTS} IS
   'Each live view: batch rows cover the log below chunk `cut`, speed rows from it on; both change in one transaction.';
@@ -45,11 +45,12 @@ END $$;
 """
 
 SWITCH = f"""
-INSERT INTO {CUTS} AS known (view, version, generation, cut, run_id, as_of, begins, landed, joined, base)
-VALUES (%(view)s, %(version)s, %(generation)s, %(cut)s, %(run_id)s, %(as_of)s, %(begins)s, %(landed)s, %(joined)s, %(base)s)
+INSERT INTO {CUTS} AS known (view, version, generation, cut, run_id, as_of, begins, landed, joined, folded)
+VALUES (%(view)s, %(version)s, %(generation)s, %(cut)s, %(run_id)s, %(as_of)s, %(begins)s, %(landed)s, %(joined)s,
+  %(folded)s)
 ON CONFLICT (view) DO UPDATE SET version = excluded.version, cut = excluded.cut, run_id = excluded.run_id,
-  as_of = excluded.as_of, begins = excluded.begins, landed = excluded.landed, joined = excluded.joined, base = excluded.base,
-  switched_at = now()
+  as_of = excluded.as_of, begins = excluded.begins, landed = excluded.landed, joined = excluded.joined,
+  folded = excluded.folded, switched_at = now()
 WHERE known.run_id = %(base)s AND known.cut <= excluded.cut
 """
 
