@@ -49,7 +49,7 @@ def put(connection: psycopg.Connection, name: str, query: str, cut: int | None =
             "begins": "{}",
             "landed": "{}",
             "joined": "{}",
-            "base": "{}",
+            "folded": "{}",
         }
         connection.execute(tables.SWITCH, values)
     return view
