@@ -77,3 +77,12 @@ def _read(batch: Any, found: Stretch, cut: datetime, old: tuple[Offsets, datetim
 
 def _places(batch: Any) -> list[tuple[int, int]]:
     return list(zip(batch["partition"].to_pylist(), batch["offset"].to_pylist(), strict=True))
+
+
+def _each(batch: Any, what: str) -> list[tuple[int, int]]:
+    """(partition, smallest or greatest offset) of a batch."""
+    import pyarrow as pa
+
+    grouped = pa.table({"partition": batch.column("partition"), "offset": batch.column("offset")})
+    rows = grouped.group_by("partition").aggregate([("offset", what)]).to_pylist()
+    return [(row["partition"], row[f"offset_{what}"]) for row in rows]
