@@ -229,8 +229,11 @@ def test_lost_state_is_found_and_made_good(company, live, until, monkeypatch):
         nonlocal sent
         image = {"id": 7_200_000 + sent, "restaurant_id": 1, "status": "placed", "total": "1.00"}
         order(company, "c", None, image, partition=0)
+        company.producer.flush()
         sent += 1
-        assert one.caught_up()  # takes longer than the second for which state is kept
+        until(lambda: one.total()[0] == sent or one.total()[2], 20, "it is counted, or its state is found lost")
+        counted = time.monotonic()
+        until(lambda: time.monotonic() - counted > 1.5, 5, "longer than the second for which state is kept")
         return one.total()[2]
 
     until(again, 40, "a row is marked as lost")
