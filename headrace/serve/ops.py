@@ -38,14 +38,6 @@ def published(connection: psycopg.Connection, view: str, lock: bool = False) -> 
     return Published(row[0], from_json(row[1]), row[2], row[3], -1 if row[4] is None else row[4], row[5] or 0)
 
 
-def live_versions(connection: psycopg.Connection) -> dict[str, str]:
-    """Live view → the version of it that readers see; empty before the first one was published."""
-    there = connection.execute("SELECT to_regclass('ops.live_views')").fetchone()
-    if there is None or there[0] is None:
-        return {}
-    return dict(connection.execute("SELECT view, version FROM ops.live_views").fetchall())
-
-
 def start(connection: psycopg.Connection, view: str, code_version: str, full: bool) -> uuid.UUID:
     """Records that a run began. Only the holder of the view's lock calls it: earlier 'running' ones were killed."""
     run_id = uuid.uuid4()
@@ -119,3 +111,11 @@ def from_json(value: dict[str, dict[str, int]] | None) -> Positions:
 def behind(mine: Positions, theirs: Positions) -> bool:
     """Whether `mine` lacks anything that `theirs` covers, in a table both know."""
     return any(mine[t].get(p, 0) < offset for t, parts in theirs.items() if t in mine for p, offset in parts.items())
+
+
+def live_versions(connection: psycopg.Connection) -> dict[str, str]:
+    """Live view → the version of it that readers see; empty before the first one was published."""
+    there = connection.execute("SELECT to_regclass('ops.live_views')").fetchone()
+    if there is None or there[0] is None:
+        return {}
+    return dict(connection.execute("SELECT view, version FROM ops.live_views").fetchall())
