@@ -56,7 +56,6 @@ def _chosen(opened: Project, view: str) -> Job:
 
 
 def _repair(opened: Project, job: Job, format: Format) -> None:
-    from headrace.live.run import run
     from headrace.serve import reconciliation
     from headrace.serve.database import connect
 
@@ -64,6 +63,8 @@ def _repair(opened: Project, job: Job, format: Format) -> None:
         generation = reconciliation.repair(connection, job.name)
     if generation is None:
         raise HeadraceError(f"the live view {job.name!r} was never published", hint=f"headrace run {job.name}")
+    from headrace.live.run import run
+
     done = run(opened, job)
     if format is Format.table:
         print(f"{job.name}: {done.state}, with a new speed layer (generation {generation})")
