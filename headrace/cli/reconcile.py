@@ -30,6 +30,7 @@ def command(
     newest found a difference. --repair fills a new version of the view and its speed layer from the log, and switches
     when it has caught up; readers see the old one until then.
     """
+    from headrace.live import words
     from headrace.serve import reconciliation, schema
     from headrace.serve.database import connect
 
@@ -41,7 +42,10 @@ def command(
     with connect(opened, "reader") as connection:
         row = reconciliation.newest(connection, view)
         keys = reconciliation.keys(connection, row["id"]) if row else []
-    _print(view, row, keys, format)
+        before = words.still_open(row) if row else []
+        if before and (earlier := reconciliation.newest(connection, view, "different")):
+            before += words.explain(earlier, reconciliation.keys(connection, earlier["id"]))
+    _print(view, row, keys, before, format)
     if row and row["state"] == "different" and not row["replaced"]:
         raise typer.Exit(1)
 
@@ -70,8 +74,10 @@ def _repair(opened: Project, job: Job, format: Format) -> None:
         print(f"{job.name}: {done.state}, with a new speed layer (generation {generation})")
 
 
-def _print(view: str, row: dict[str, Any] | None, keys: list[dict[str, Any]], format: Format) -> None:
-    from headrace.live.words import explain, still_open
+def _print(
+    view: str, row: dict[str, Any] | None, keys: list[dict[str, Any]], before: list[str], format: Format
+) -> None:
+    from headrace.live.words import explain
     from headrace.serve.reconciliation import to_json
 
     if format is Format.json:
@@ -83,4 +89,4 @@ def _print(view: str, row: dict[str, Any] | None, keys: list[dict[str, Any]], fo
     elif row is None:
         print(f"{view}: its layers were not compared yet; each run that moves the cut compares them")
     else:
-        print("\n".join([*explain(row, keys), *still_open(row)]))
+        print("\n".join([*explain(row, keys), *before]))
