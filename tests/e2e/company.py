@@ -12,6 +12,7 @@ from pathlib import Path
 from headrace.project import Project, load
 
 COPIED = ("lake/sources", "schemas", "jobs", "dags", "demo")
+CHUNK = 2  # seconds, so that the cut of a live view can move often
 WAIT = 420  # seconds; most of it for machines that are busy with other things
 
 
@@ -23,7 +24,7 @@ class Company:
         for folder in COPIED:
             shutil.copytree(repository / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
         settings = (repository / "headrace.yml").read_text()
-        (root / "headrace.yml").write_text(f"{settings}\nlocal: {{ports: {ports}}}\n")
+        (root / "headrace.yml").write_text(f"{settings}\nchunk_seconds: {CHUNK}\nlocal: {{ports: {ports}}}\n")
 
     @property
     def project(self) -> Project:
