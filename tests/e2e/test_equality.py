@@ -1,4 +1,4 @@
-"""Every batch view, live or not, equals the same SQL run by DuckDB over a copy of the sources; nothing lost or twice."""
+"""Every batch view, live or not, equals its SQL run by DuckDB over a copy of the sources; nothing lost or twice."""
 
 from __future__ import annotations
 
