@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from graphlib import TopologicalSorter
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from headrace.ingest.paused import Pauses
 from headrace.lake import landing
 from headrace.live import reach
 from headrace.live import run as live
+from headrace.live.standing import standing
 from headrace.project import Job, Project
 from headrace.pulls.pull import pull
 from headrace.stream import ensure as stream
@@ -126,7 +127,10 @@ def _run(project: Project, job: Job, deadline: float) -> tuple[Problem, ...]:
 
 
 def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
-    """Where everything stands, for `status`: marks the sources, then gives each reader `patience` seconds to arrive."""
+    """Where everything stands, for `status`: marks the sources, then gives each reader `patience` seconds to arrive.
+
+    The note of a live view says up to when its batch layer speaks, what its speed job does, and whether both agreed.
+    """
     deadline = time.monotonic() + patience
     try:
         targets = markers.mark(project, timeout=patience)
@@ -138,7 +142,8 @@ def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
         if time.monotonic() > deadline or not any(
             lag.behind for lag in lags if lag.stage != "batch view" and not lag.paused
         ):
-            return [asdict(lag) for lag in lags]
+            stand = standing(project) if any(lag.stage == "live view" for lag in lags) else {}
+            return [asdict(replace(lag, note=lag.note or stand.get(lag.name, ""))) for lag in lags]
         nudge.due(lags)
         time.sleep(POLL_SECONDS)
 
