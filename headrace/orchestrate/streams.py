@@ -2,7 +2,8 @@
 job whose file was taken away.
 
 Flink restarts failed tasks by itself. What it can't bring back (a JobManager that was killed, a job that somebody
-cancelled) is noticed here within seconds; the DAG's own schedule would take minutes. Only the DAG makes jobs run.
+cancelled) is noticed here within seconds; the DAG's own schedule would take minutes. Only the DAG makes jobs run. The
+speed job of a live view is begun anew by a run of the view, so it is that DAG which is started.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from headrace.orchestrate import names
 from headrace.orchestrate.client import Airflow
 from headrace.orchestrate.watch import Parts
 from headrace.project import Project
+from headrace.serve import live
 
 APART = 60.0  # seconds between two starts of one job with the same code; twice as long after each that did not help
 LONGEST = 3600.0
@@ -30,7 +32,10 @@ class Streams:
         self.parts = parts
         self.jobs = [job for job in project.jobs if job.kind == "stream"]
         self._names = {job.name: plan.flink_name(project, job) for job in self.jobs}
-        self._versions = {job.name: plan.code_version(project, job) for job in self.jobs}
+        self._live = {job.name for job in project.jobs if job.kind == "batch" and job.live}
+        self._versions = {job.name: plan.code_version(project, job) for job in self.jobs} | dict.fromkeys(
+            self._live, ""
+        )
         self.airflow = Airflow(project)
         self.flink = Flink(project.addresses.flink_rest)
         self._orphans: set[str] = set()
@@ -41,9 +46,9 @@ class Streams:
         """One look. Raises HeadraceError while Flink is away; while Airflow is, a later beat starts what is missing."""
         jobs = self.flink.jobs()
         self._retire(jobs)
-        if not self.jobs:
+        if not self.jobs and not self._live:
             return
-        missing = self._missing(jobs)
+        missing = self._missing(jobs) | self._without_speed(jobs)
         self._tried = {key: known for key, known in self._tried.items() if key[0] in missing}
         wanted = {name: why for name, why in missing.items() if self._rested(name)}
         if wanted:
@@ -60,9 +65,10 @@ class Streams:
         self._orphans = gone
 
     def _start(self, wanted: dict[str, str]) -> None:
-        active = self.airflow.active(names.stream_dag(name) for name in wanted)
+        dags = {name: (names.batch_dag if name in self._live else names.stream_dag)(name) for name in wanted}
+        active = self.airflow.active(dags.values())
         for name, why in wanted.items():
-            dag = names.stream_dag(name)
+            dag = dags[name]
             if dag not in active and self.airflow.start(dag, f"{name} {why}"):
                 self.parts.log(f"{name} {why}: its DAG is started")
                 key = (name, self._versions[name])
@@ -79,6 +85,14 @@ class Streams:
             elif self._code(jid) not in {"", self._versions[name]}:
                 found[name] = "does not run with the code of its file"
         return found
+
+    def _without_speed(self, jobs: list[dict[str, Any]]) -> dict[str, str]:
+        """Live views that were published and whose speed job does not run. A first run is announced by position."""
+        from headrace.stream import speed
+
+        missing = self._live - {view for view, _ in speed.named(self.project, jobs)}
+        published = self.parts.attempt("PostgreSQL", lambda: live.all_published(self.project)) if missing else None
+        return dict.fromkeys(missing & (published or set()), "has no speed job")
 
     def _code(self, jid: str) -> str:
         if not self._codes.get(jid):
