@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.project import Project, load
@@ -72,6 +76,23 @@ class Company:
             text=True,
             start_new_session=True,
         )
+
+    @contextmanager
+    def busy(self, rate: float) -> Iterator[subprocess.Popen[str]]:
+        """The generator, until the block stops it; it must survive what happens."""
+        running = self.start(None, rate, seed=int(time.time()))
+        try:
+            yield running
+        finally:
+            if (
+                running.poll() is None
+            ):  # the test failed: what was sent must still get into the ledger, for the next one
+                running.send_signal(signal.SIGINT)
+                try:
+                    running.communicate(timeout=120)
+                except subprocess.TimeoutExpired:
+                    os.killpg(running.pid, signal.SIGKILL)
+                    running.communicate()
 
     def finish(self, generator: subprocess.Popen[str], timeout: float = 300) -> dict:  # type: ignore[type-arg]
         """Waits for the generator's end; it must have survived whatever happened meanwhile."""
