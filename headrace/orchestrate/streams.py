@@ -1,5 +1,5 @@
 """Starts the DAG of a stream job that should run and doesn't, or runs with another code than its file has; stops a
-job whose file was taken away.
+job whose file was taken away, also a live view's.
 
 Flink restarts failed tasks by itself. What it can't bring back (a JobManager that was killed, a job that somebody
 cancelled) is noticed here within seconds; the DAG's own schedule would take minutes. Only the DAG makes jobs run. The
@@ -56,13 +56,20 @@ class Streams:
 
     def _retire(self, jobs: list[dict[str, Any]]) -> None:
         """At the second look: an editor or a checkout takes a file away for a moment and puts it back."""
-        from headrace.stream import ensure
+        from headrace.stream import ensure, speed
 
-        gone = {job["jid"] for job in ensure.orphans(self.project, jobs)}
-        if gone & self._orphans:
+        alerts = {job["jid"] for job in ensure.orphans(self.project, jobs)}
+        views = {jid: of for of, jid in speed.named(self.project, jobs).items() if not self._has_file(of[0])}
+        if alerts & self._orphans:
             for name in self.parts.attempt("jobs without a file", lambda: ensure.retire(self.project)) or []:
                 self.parts.log(f"{name}: its file is gone, so it was stopped with a savepoint")
-        self._orphans = gone
+        for view, version in [of for jid, of in views.items() if jid in self._orphans]:
+            self.parts.attempt("speed jobs without a file", lambda v=view, w=version: speed.stop(self.project, v, w))
+            self.parts.log(f"{view}: its file is gone, so its speed job was stopped")
+        self._orphans = alerts | views.keys()
+
+    def _has_file(self, view: str) -> bool:
+        return (self.project.root / "jobs" / "batch" / f"{view}.sql").exists()
 
     def _start(self, wanted: dict[str, str]) -> None:
         dags = {name: (names.batch_dag if name in self._live else names.stream_dag)(name) for name in wanted}

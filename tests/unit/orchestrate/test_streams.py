@@ -130,3 +130,17 @@ def test_a_live_view_without_its_speed_job_is_run(clinic, world, monkeypatch):
     assert after(found, world, 10) == 1 and world.dags == ["batch__visits_per_bed"]
     world.running.append({"name": "headrace-live.clinic.visits_per_bed.0123456789abcdef", "jid": "b", "start-time": 0})
     assert after(found, world, 600) == 0
+
+
+def test_a_speed_job_is_stopped_when_the_views_file_is_missing_at_two_looks_in_a_row(job, world, monkeypatch):
+    stopped = []
+    monkeypatch.setattr("headrace.stream.speed.stop", lambda project, *of: stopped.append(of))
+    runs(world, "a")
+    version = "0123456789abcdef"
+    for view, project in (("gone", "clinic"), ("visits_per_bed", "clinic"), ("gone", "other")):
+        name = f"headrace-live.{project}.{view}.{version}"
+        world.running.append({"name": name, "jid": f"{view} {project}", "start-time": 0})
+    job.beat()
+    assert not stopped
+    job.beat()
+    assert stopped == [("gone", version)]
