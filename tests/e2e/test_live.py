@@ -18,7 +18,7 @@ from tests.e2e import oracle, truth
 from tests.e2e.company import Company
 from tests.e2e.writer import CORRECTED, COUNTED, FIRST_DAY, MOVED, OURS, PRICE, Writer
 
-# Orders a second, each some 15 changes. 67 make 1,000 changes a second: these leave Spark and Airflow little of two cores
+# Orders a second, each some 15 changes. 67 are 1,000 changes a second; two cores then have little left for Spark.
 RATE = float(os.environ.get("HEADRACE_TESTS_RATE", "20"))
 SWITCHES = 10
 MOST = 600  # seconds that they may take; an idle machine needs 40
