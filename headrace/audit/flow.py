@@ -139,7 +139,7 @@ def _run(project: Project, job: Job, deadline: float) -> tuple[Problem, ...]:
 def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
     """Where everything stands, for `status`: marks the sources, then gives each reader `patience` seconds to arrive.
 
-    The note of a live view says up to when its batch layer speaks, what its speed job does, and whether both agreed.
+    The note of a live view says up to when its batch layer speaks, and whether both layers agreed at last.
     """
     deadline = time.monotonic() + patience
     try:

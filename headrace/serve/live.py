@@ -9,10 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
-from headrace.project import Project
 from headrace.serve import masks, ops
 from headrace.serve.columns import columns
-from headrace.serve.database import connect
 from headrace.serve.ops import Positions
 from headrace.serve.publish import LOCK_SECONDS, SCHEMA, Superseded, copy_into
 from headrace.sql.live import postgres, tables
@@ -51,17 +49,6 @@ def published(connection: psycopg.Connection, view: str, lock: bool = False) -> 
         return None
     landed, folded = ({int(p): offset for p, offset in value.items()} for value in (row[5], row[8]))
     return Cut(row[0], row[1], row[2], row[3], ops.from_json(row[4]), landed, row[6], row[7], folded)
-
-
-def all_published(project: Project) -> set[str]:
-    """The live views that readers see."""
-    import psycopg
-
-    with connect(project) as connection:
-        try:
-            return {view for (view,) in connection.execute("SELECT view FROM ops.live_views").fetchall()}
-        except psycopg.errors.UndefinedTable:
-            return set()
 
 
 def prepare(connection: psycopg.Connection, view: View) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.orchestrate import streams
+from headrace.orchestrate import backoff
 from headrace.orchestrate.streams import Streams
 from headrace.orchestrate.watch import Parts
 
@@ -17,7 +17,6 @@ class World:
         self.codes: dict[str, str] = {}
         self.busy: set[str] = set()
         self.started = 0
-        self.dags: list[str] = []
         self.away = False
 
     def monotonic(self) -> float:
@@ -35,8 +34,7 @@ class World:
         return self.busy
 
     def start(self, dag_id: str, note: str) -> bool:
-        assert dag_id in {"stream__dear_visit", "batch__visits_per_bed"}
-        self.dags.append(dag_id)
+        assert dag_id == "stream__dear_visit"
         self.started += 1
         return True
 
@@ -44,7 +42,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch) -> World:
     world = World()
-    monkeypatch.setattr(streams.time, "monotonic", world.monotonic)
+    monkeypatch.setattr(backoff.time, "monotonic", world.monotonic)
     return world
 
 
@@ -114,33 +112,3 @@ def test_a_job_is_stopped_when_its_file_is_missing_at_two_looks_in_a_row(job, wo
     assert not retired
     job.beat()
     assert len(retired) == 1
-
-
-def test_a_live_view_without_its_speed_job_is_run(clinic, world, monkeypatch):
-    view = "-- live: true\nSELECT id, COUNT(*) AS visits FROM visits GROUP BY id\n"
-    others = {"jobs/batch/busiest_bed.sql": "SELECT * FROM beds"}
-    found = Streams(clinic(**{"jobs/batch/visits_per_bed.sql": view}, **others), Parts(lambda text: None))
-    found.flink = found.airflow = world
-    world.codes = {"a": found._versions["dear_visit"]}
-    published: set[str] = set()
-    monkeypatch.setattr("headrace.serve.live.all_published", lambda project: published)
-    runs(world, "a")
-    assert after(found, world, 100) == 0  # its first run is announced by position
-    published.add("visits_per_bed")
-    assert after(found, world, 10) == 1 and world.dags == ["batch__visits_per_bed"]
-    world.running.append({"name": "headrace-live.clinic.visits_per_bed.0123456789abcdef", "jid": "b", "start-time": 0})
-    assert after(found, world, 600) == 0
-
-
-def test_a_speed_job_is_stopped_when_the_views_file_is_missing_at_two_looks_in_a_row(job, world, monkeypatch):
-    stopped = []
-    monkeypatch.setattr("headrace.stream.speed.stop", lambda project, *of: stopped.append(of))
-    runs(world, "a")
-    version = "0123456789abcdef"
-    for view, project in (("gone", "clinic"), ("visits_per_bed", "clinic"), ("gone", "other")):
-        name = f"headrace-live.{project}.{view}.{version}"
-        world.running.append({"name": name, "jid": f"{view} {project}", "start-time": 0})
-    job.beat()
-    assert not stopped
-    job.beat()
-    assert stopped == [("gone", version)]
