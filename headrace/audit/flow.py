@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from graphlib import TopologicalSorter
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from headrace.ingest.paused import Pauses
 from headrace.lake import landing
 from headrace.live import reach
 from headrace.live import run as live
+from headrace.live.standing import standing
 from headrace.project import Job, Project
 from headrace.pulls.pull import pull
 from headrace.stream import ensure as stream
@@ -103,7 +104,7 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
     _until(project, targets, deadline, "landing")
     failed: list[Problem] = []
     for job in in_order(project):
-        if (reach.reached(project, job) is None) if job.live else _batch_lag(project, job).behind:
+        if _is_due(project, job):
             progress(f"running {job.name}")
             failed += _run(project, job, deadline)
     if failed:
@@ -111,6 +112,16 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
     progress("waiting for alert views and live views")
     _until(project, targets, deadline, "alert view", "live view")
     return time.monotonic() - began
+
+
+def _is_due(project: Project, job: Job) -> bool:
+    """Whether a view lacks something that only a run brings: of a live view its first rows, or its speed job."""
+    if not job.live:
+        return bool(_batch_lag(project, job).behind)
+    try:
+        return not reach.runs(project, job)
+    except HeadraceError:  # a server is away: the run waits for it
+        return True
 
 
 def _run(project: Project, job: Job, deadline: float) -> tuple[Problem, ...]:
@@ -126,7 +137,10 @@ def _run(project: Project, job: Job, deadline: float) -> tuple[Problem, ...]:
 
 
 def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
-    """Where everything stands, for `status`: marks the sources, then gives each reader `patience` seconds to arrive."""
+    """Where everything stands, for `status`: marks the sources, then gives each reader `patience` seconds to arrive.
+
+    The note of a live view says up to when its batch layer speaks, and whether both layers agreed at last.
+    """
     deadline = time.monotonic() + patience
     try:
         targets = markers.mark(project, timeout=patience)
@@ -138,7 +152,8 @@ def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
         if time.monotonic() > deadline or not any(
             lag.behind for lag in lags if lag.stage != "batch view" and not lag.paused
         ):
-            return [asdict(lag) for lag in lags]
+            stand = standing(project) if any(lag.stage == "live view" for lag in lags) else {}
+            return [asdict(replace(lag, note=lag.note or stand.get(lag.name, ""))) for lag in lags]
         nudge.due(lags)
         time.sleep(POLL_SECONDS)
 

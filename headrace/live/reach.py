@@ -10,6 +10,7 @@ from headrace.serve import live as serve
 from headrace.serve.database import connect
 from headrace.serve.ops import Positions
 from headrace.sql.live import tables
+from headrace.sql.live.tree import View
 from headrace.stream import speed
 
 
@@ -18,6 +19,18 @@ def reached(project: Project, job: Job) -> Positions | None:
 
     What of the batch layer is past the speed layer's last checkpoint counts too: a quiet job commits nothing.
     """
+    view = _published(project, job)
+    return speed.reached(project, view) if view else None
+
+
+def runs(project: Project, job: Job) -> bool:
+    """Whether this version of the view was published and its speed job has not ended: then what it lacks will come."""
+    view = _published(project, job)
+    return view is not None and (job.name, tables.version(view)) in speed.running(project)
+
+
+def _published(project: Project, job: Job) -> View | None:
+    """The view as its file has it now; None when readers see another version or none."""
     import psycopg
 
     with closing(connect(project)) as connection:
@@ -26,6 +39,4 @@ def reached(project: Project, job: Job) -> Positions | None:
         except psycopg.errors.UndefinedTable:
             return None
     view = live_view(project, job, known.generation if known else 0)
-    if known is None or known.version != tables.version(view):
-        return None
-    return speed.reached(project, view)
+    return view if known and known.version == tables.version(view) else None

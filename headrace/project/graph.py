@@ -55,6 +55,7 @@ class Names:
     contracts: Collection[str]
     broken: Mapping[str, str]  # tables and views whose own file has mistakes → that file
     views: Collection[str] = ()
+    live: Collection[str] = ()  # those of the views that are live
     streams: Collection[str] = ()
 
     def readable(self, job: Job) -> set[str]:
@@ -62,14 +63,16 @@ class Names:
         changes = {f"{t}_changes" for t in self.tables}
         if job.kind == "stream":
             return changes  # a stream reads changes; the latest row per key is the lake's
-        return {*self.tables, *changes, *(f"{t}_history" for t in self.tables), *self.views} - {job.name}
+        views = {*self.views} - {*self.live, job.name}
+        return {*self.tables, *changes, *(f"{t}_history" for t in self.tables), *views}
 
 
 def good_jobs(jobs: list[Job], names: Names) -> tuple[list[Job], list[Problem]]:
     """The jobs that can run, and a problem for each reason that another can't."""
     problems = _repeated_names(jobs, names.tables)
     views = {j.name: j for j in reversed(jobs) if j.kind == "batch"}
-    names = replace(names, views=views, streams={j.name for j in jobs if j.kind == "stream"})
+    live = {name for name, job in views.items() if job.live}
+    names = replace(names, views=views, live=live, streams={j.name for j in jobs if j.kind == "stream"})
     left_out = {p.place.path for p in problems if p.place}
     for job in jobs:
         wrong = [_unknown(job, i, names) for i in job.inputs if i.name not in names.readable(job)]
@@ -104,6 +107,9 @@ def _unknown(job: Job, item: Input, names: Names) -> Problem:
         return problem(", which only batch jobs can", hint)
     if job.kind == "stream" and item.name in names.views:
         return problem(", which is a batch view", f"a stream job reads changes, such as {min(known, default='')}")
+    if item.name in names.live:
+        hint = f"read the tables that {item.name} reads, or take `live` out of its header"
+        return problem(", which is a live view: its rows are in the serving database, not in the lake", hint)
     if item.name in names.streams:
         return problem(", which is a stream job", "a job reads tables" + (" and batch views" * (job.kind == "batch")))
     if item.table in names.contracts:

@@ -11,13 +11,12 @@ from pathlib import Path
 from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project.header import read_header
 from headrace.project.job import Job
-from headrace.project.live import live_tables
+from headrace.project.live import compiled
 from headrace.project.observed import evolved, kept
 from headrace.project.project import Project, read_folder
 from headrace.project.settings import Settings, read_settings
 from headrace.sql.batch_query import examine_batch
 from headrace.sql.columns import Columns
-from headrace.sql.live.parse import compile_live
 from headrace.sql.mistake import Mistake
 from headrace.sql.stream_query import absent, examine_stream, names
 
@@ -52,7 +51,7 @@ def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
             found = examine_batch(job.text, {i.name: columns.get(i.name) for i in job.inputs})
             problems += _placed(job, found.mistakes)
             if job.live and not found.mistakes:
-                problems += _placed(job, compile_live(job.name, job.text, live_tables(project)).mistakes)
+                problems += compiled(project, job)[1]
             columns[job.name] = None if found.mistakes else found.outputs
         else:
             problems += _placed(job, examine_stream(job.text, {i.name: streamed.get(i.name) for i in job.inputs}))

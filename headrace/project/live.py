@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headrace.errors import HeadraceError, Place, Problem
+from headrace.project.contract import FREEZE
 from headrace.project.job import Job
 from headrace.project.project import Project
 from headrace.sql.live.parse import compile_live
@@ -23,12 +24,32 @@ def live_tables(project: Project) -> dict[str, Table]:
     }
 
 
+def compiled(project: Project, job: Job) -> tuple[View | None, list[Problem]]:
+    """The view that a job in SQL with `live: true` means, or what of it can't be kept exact."""
+    found = compile_live(job.name, job.text, live_tables(project))
+    wrong = [Problem(m.message, Place(job.path, m.line, m.column), m.hint) for m in found.mistakes]
+    wrong += _frozen(project, job) if found.view else []
+    return None if wrong else found.view, wrong
+
+
+def _frozen(project: Project, job: Job) -> list[Problem]:
+    """Landing puts a row with an unknown column into quarantine; Flink reads the contract's columns and counts it."""
+    message = (
+        "no live view can read {!r}: with schemaChange freeze only landing refuses rows that have an unknown column"
+    )
+    hint = "schemaChange: evolve or discard_column in schemas/{}.yaml, or leave `live` out"
+    return [
+        Problem(message.format(item.name), item.place, hint.format(item.name))
+        for item in job.inputs
+        if project.table(item.name).contract.schema_change == FREEZE
+    ]
+
+
 def live_view(project: Project, job: Job, generation: int = 0) -> View:
     """The view that a job with `live: true` means. Raises HeadraceError with what of it can't be kept exact."""
     if job.language != "sql":
         raise HeadraceError("a live view is SQL: what a function does can't be followed", place=Place(job.path))
-    found = compile_live(job.name, job.text, live_tables(project))
-    if found.view is None:
-        wrong = [Problem(m.message, Place(job.path, m.line, m.column), m.hint) for m in found.mistakes]
+    view, wrong = compiled(project, job)
+    if view is None:
         raise HeadraceError(*(wrong or [Problem("this is no SELECT that can be read", Place(job.path))]))
-    return replace(found.view, seconds=project.settings.chunk_seconds, generation=generation)
+    return replace(view, seconds=project.settings.chunk_seconds, generation=generation)

@@ -85,16 +85,27 @@ def _postgresql(address: str, source: Source) -> Iterable[tuple[Table, list[tupl
 
 
 def _mariadb(address: str, source: Source) -> Iterable[tuple[Table, list[tuple]]]:
-    parts = urlsplit(address)
-    secret = unquote(parts.password or "")
-    where = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": secret}
-    utc = "SET time_zone = '+00:00'"
-    connection = pymysql.connect(**where, database=parts.path[1:], charset="utf8mb4", init_command=utc)
+    connection = _connected(address)
     with connection, connection.cursor() as cursor:
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
         for table in source.tables:
             cursor.execute(f"SELECT {', '.join(table.contract.names)} FROM {table.origin}")
             yield table, list(cursor.fetchall())
+
+
+def mariadb(project: Project, source: str) -> pymysql.Connection:
+    """A connection to the source's database, in UTC; each statement sees what is committed when it begins."""
+    connection = _connected(project.addresses.source(project.source(source)))
+    connection.autocommit(True)
+    return connection
+
+
+def _connected(address: str) -> pymysql.Connection:
+    parts = urlsplit(address)
+    secret = unquote(parts.password or "")
+    where = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": secret}
+    utc = "SET time_zone = '+00:00'"
+    return pymysql.connect(**where, database=parts.path[1:], charset="utf8mb4", init_command=utc)
 
 
 def _files(folder: Path, table: Table) -> list[tuple]:

@@ -15,6 +15,7 @@ from headrace.ingest.decode import Decoder
 from headrace.ingest.drift import differences
 from headrace.ingest.evolve import MOST, Watch
 from headrace.ingest.source_columns import Asked, Declared, declare
+from headrace.lake.rows import BROKEN
 from headrace.project import Column, Table
 from headrace.project.observed import Observed, unfilled
 
@@ -188,7 +189,7 @@ def test_freeze_puts_rows_with_other_columns_into_quarantine(source) -> None:
     shop.send(ROW | {"tip": 1}, "u", before=ROW | {"tip": 0})
     shop.send({name: value for name, value in ROW.items() if name != "paid"}, "u", before=ROW)
     assert shop.after == [ROW, None, {k: v for k, v in ROW.items() if k != "paid"}]
-    assert shop.landed.before[1] == "null"
+    assert shop.landed.before[1] == BROKEN
     assert shop.reasons == [("a column that is not in the contract, which says schemaChange: freeze", "tip")]
     assert "tip" in shop.watch.observed.added
 
