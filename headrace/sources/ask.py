@@ -17,7 +17,7 @@ from headrace.project import Project
 from headrace.project.connection import TELLING
 from headrace.project.found import FoundSource
 from headrace.project.source import KINDS
-from headrace.sources import ask_database, ask_files, ask_rest
+from headrace.sources import ask_cassandra, ask_database, ask_files, ask_neo4j, ask_rest
 from headrace.sources.asked import Asked
 
 # kind → the function that asks a source of that kind
@@ -27,6 +27,8 @@ ASKERS: dict[str, Callable[[Asked], FoundSource]] = {
     "jdbc": ask_database.pulled,
     "files": ask_files.folder,
     "rest": ask_rest.service,
+    "cassandra": ask_cassandra.tables,
+    "neo4j": ask_neo4j.graph,
 }
 # beginning of an address → kind
 SCHEMES = {
@@ -36,6 +38,8 @@ SCHEMES = {
     "mysql": "mariadb",
     "https": "rest",
     "http": "rest",
+    "cassandra": "cassandra",
+    **dict.fromkeys(("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"), "neo4j"),
 }
 _EXAMPLES = {
     "postgresql": "'postgresql://reader:${{{0}_PASSWORD}}@host:5432/database'",
@@ -43,7 +47,10 @@ _EXAMPLES = {
     "jdbc": "--pull 'postgresql://reader:${{{0}_PASSWORD}}@host:5432/database'",
     "files": "./folder",
     "rest": "https://host/api/meals",
+    "cassandra": "'cassandra://reader:${{{0}_PASSWORD}}@host:9042/keyspace'",
+    "neo4j": "'neo4j://reader:${{{0}_PASSWORD}}@host:7687/neo4j'",
 }
+_ALWAYS_PULLED = {"rest", "cassandra", "neo4j"}
 _NAMED = re.compile(r"\$\{\w+\}")
 
 
@@ -82,7 +89,10 @@ def ask(
 def _whom(project: Project, name: str, where: str, pull: bool) -> Asked:
     scheme, separator, _ = where.partition("://")
     if separator:
-        kind = "jdbc" if pull else SCHEMES.get(scheme.lower(), "")
+        kind = SCHEMES.get(scheme.lower(), "")
+        if pull and kind in _ALWAYS_PULLED:
+            raise HeadraceError(f"a source of kind {kind} is pulled anyway", hint="leave --pull out")
+        kind = "jdbc" if pull else kind
         if not kind:
             hint = f"{did_you_mean(scheme, SCHEMES)}\nfor another database write lake/sources/{name}.yml, kind: jdbc"
             raise HeadraceError(f"no kind of source is reached at {scheme}://", hint=hint)
