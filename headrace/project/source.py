@@ -51,7 +51,7 @@ class Source:
     path: str = ""  # files: the folder, relative to the project
     database: str = ""
     server: str = ""  # the source whose database server this one shares
-    local: bool = False  # the embedded platform starts a server of this kind for it
+    local: bool = False  # on this machine: the embedded platform starts its server; of a service it keeps the port
     schedule: str = "@hourly"  # cron sources: when the pull is due
     headers: tuple[tuple[str, str], ...] = ()  # rest: sent with every request; values still hold ${NAME}
     limits: LogLimits = NO_LIMITS  # sources with a log: how much of it their database may keep for us

@@ -108,6 +108,7 @@ def _whom(project: Project, name: str, where: str, pull: bool) -> Asked:
         hint = f"write lake/sources/{name}.yml and a contract for each table"
         raise HeadraceError(f"a source of kind {where} can't be asked for its tables", hint=hint)
     known = next((s for s in project.sources if s.name == name and s.kind == where and s.local), None)
+    known = None if where == "rest" else known  # its file does not say which path is meant
     if known:
         return Asked(project, name, where, local=True)
     hint = f"headrace add source {name} {_example(where, name)}"

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from headrace.errors import HeadraceError
 from headrace.local import archive, probe
 from headrace.local.install import JARS
-from headrace.local.server import Server, java
+from headrace.local.server import NICE, Server, java
 from headrace.project import Addresses, Project, Source
 
 HOME = JARS / "cassandra"
@@ -70,7 +70,8 @@ def source(project: Project, of: Source) -> Server:
         files={config: json.dumps(_settings(data, port, peers), indent=1), logging: _LOGGING},
         ports={f"source:{of.name}": port, f"source:{of.name} (peers)": peers},
         address=f"127.0.0.1:{port}",
-        memory="0.7 GB",
+        nice=NICE,  # it is only pulled
+        memory="0.6 GB",
         archive=archive.path("cassandra", [HOME]),
         prepare=lambda: _fit(of),
         ready=lambda: probe.cassandra(port, ("headrace", password), (_FIRST, _FIRST)),

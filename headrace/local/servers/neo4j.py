@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from headrace.local import archive, probe
 from headrace.local.install import JARS
-from headrace.local.server import Server, java, properties
+from headrace.local.server import NICE, Server, java, properties
 from headrace.project import Project, Source
 
 HOME = JARS / "neo4j"
@@ -42,7 +42,8 @@ def source(project: Project, of: Source) -> Server:
         environment={"HEADRACE_NEO4J_PASSWORD": password},
         ports={f"source:{of.name}": port},
         address=f"127.0.0.1:{port}",
-        memory="0.6 GB",
+        nice=NICE,  # it is only pulled
+        memory="0.5 GB",
         archive=archive.path("neo4j", [HOME]),
         ready=lambda: probe.neo4j(port, "headrace", password),
     )
