@@ -21,6 +21,7 @@ KINDS = {
     "neo4j": "cron",
     "events": "events",
 }
+LISTED = {"cassandra"}  # kinds whose pulls keep a listing of all that they delivered
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,8 @@ class Source:
     def mode(self) -> str:
         """'cdc', 'cron' or 'events'."""
         return KINDS[self.kind]
+
+    @property
+    def listed(self) -> bool:
+        """Whether its pulls keep a listing of all that they delivered, which a certificate can compare with."""
+        return self.kind in LISTED
