@@ -19,6 +19,11 @@ LATE_C2 = (
 NICE = 10
 
 
+# Of a JVM that few wait for: without the optimising compiler it starts with less processor time, and stays smaller.
+SMALL = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+
+
 def nothing() -> None:
     """For servers that need no preparation."""
 
