@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ import pytest
 
 from demo.counts import Counts
 from demo.partner import Partner, Server
+from headrace.local import ports
+from headrace.project import load
+from headrace.pulls import rest
+from headrace.pulls.pulled import State
+from headrace.sql.validity import compile_check
 
 ENDS = date(2026, 3, 1)
 
@@ -72,3 +78,32 @@ def test_services_are_prepared_when_their_databases_are_there(monkeypatch: pytes
         if named is not None:
             monkeypatch.setenv("HEADRACE_SOURCES", named)
         assert list(Services.there()) == expected
+
+
+def test_the_examples_source_brings_each_change_once(repository: Path, tmp_path: Path):
+    """Its own file and contract, at the port that a local service has: all rows first, then those that changed."""
+    base = ports.suggestion()
+    (tmp_path / "lake" / "sources").mkdir(parents=True)
+    (tmp_path / "schemas").mkdir()
+    for name in ("lake/sources/partner.yml", "schemas/promotions.yaml"):
+        shutil.copy(repository / name, tmp_path / name)
+    (tmp_path / "headrace.yml").write_text(f"name: site\nlocal: {{ports: {base}}}\n")
+    project = load(tmp_path)
+    assert not project.problems
+    (source,), (table,) = project.sources, project.source("partner").tables
+    check = compile_check(table.contract.columns, table.contract.event_time)
+    partner = Partner(tmp_path / "partner.sqlite", Counts())
+    partner.prepare()
+    with Server(partner.file, project.addresses.source_port("partner")) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        state, seen = State(), []
+        for number in range(120):  # three pages
+            partner.promote(f"p{number}", number, 10, "1.50", ENDS)
+        for _ in range(2):
+            for lines, after in rest.steps(project.addresses, source, table, state):
+                rows = [line.row for line in lines]
+                assert all(isinstance(row, dict) and check(row) for row in rows)
+                seen, state = seen + [row["id"] for row in rows], after  # type: ignore[index]
+            partner.end("p7", date(2026, 2, 1))
+        server.shutdown()
+    assert seen == [*(f"p{number}" for number in range(120)), "p7"]
