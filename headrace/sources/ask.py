@@ -17,8 +17,21 @@ from headrace.project import Project
 from headrace.project.connection import TELLING
 from headrace.project.found import FoundSource
 from headrace.project.source import KINDS
-from headrace.sources import ask_cassandra, ask_database, ask_files, ask_neo4j, ask_rest
+from headrace.sources import ask_database, ask_files, ask_rest
 from headrace.sources.asked import Asked
+
+
+def _cassandra(asked: Asked) -> FoundSource:
+    from headrace.sources import ask_cassandra  # with its driver, which takes a moment
+
+    return ask_cassandra.tables(asked)
+
+
+def _neo4j(asked: Asked) -> FoundSource:
+    from headrace.sources import ask_neo4j  # as above
+
+    return ask_neo4j.graph(asked)
+
 
 # kind → the function that asks a source of that kind
 ASKERS: dict[str, Callable[[Asked], FoundSource]] = {
@@ -27,8 +40,8 @@ ASKERS: dict[str, Callable[[Asked], FoundSource]] = {
     "jdbc": ask_database.pulled,
     "files": ask_files.folder,
     "rest": ask_rest.service,
-    "cassandra": ask_cassandra.tables,
-    "neo4j": ask_neo4j.graph,
+    "cassandra": _cassandra,
+    "neo4j": _neo4j,
 }
 # beginning of an address → kind
 SCHEMES = {
