@@ -108,17 +108,12 @@ class Certificate:
 def chosen(project: Project, name: str) -> list[tuple[Source, tuple[Table, ...]]]:
     """The sources and tables that SOURCE or SOURCE.TABLE names; all with a log or a listing when it is empty."""
     if not name:
-        return [(source, source.tables) for source in project.sources if source.mode == "cdc" or listed(source)]
+        return [(source, source.tables) for source in project.sources if source.mode == "cdc" or source.listed]
     source, table = project.part(name)
-    if source.mode != "cdc" and not listed(source):
+    if source.mode != "cdc" and not source.listed:
         hint = "its pulls have no position in a log that both sides could be compared at"
         raise HeadraceError(f"source {source.name!r} ({source.kind}) can't be audited", place=source.place, hint=hint)
     return [(source, (table,) if table else source.tables)]
-
-
-def listed(source: Source) -> bool:
-    """Whether pulls of the source keep a listing of all its rows, see headrace.audit.listing."""
-    return source.kind == "cassandra"
 
 
 def audit(

@@ -37,7 +37,7 @@ def audit(
     timeout: float = 300.0,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Certificate]:
-    """Audits tables of a source whose pulls keep a listing (kind cassandra; all its tables by default).
+    """Audits tables of a source whose pulls keep a listing (Source.listed; all its tables by default).
 
     Guarantee: 'proven' means that what the last pull listed, every column of every row, is what landed and what the
     current table has; the note says which listing it was. A pull that goes on meanwhile changes nothing. A table that

@@ -45,7 +45,7 @@ def command(
     failed: list[HeadraceError] = []
     for source, tables in [] if views or (name and jobs) else certificate.chosen(opened, name):
         try:
-            if certificate.listed(source):
+            if source.listed:
                 if within:
                     raise HeadraceError(f"source {source.name!r} is audited whole", hint="leave --keys out")
                 found += listing.audit(opened, source, tables, timeout, _say)

@@ -15,7 +15,7 @@ PARTS = "bus, connect, postgres, source, source:NAME, flink, spark, airflow, lan
 def command(
     only: Annotated[str, typer.Option(metavar="PARTS", help=f"Only these, with commas: {PARTS}.")] = "",
     prepare: Annotated[
-        str, typer.Option(metavar="COMMAND", help="Run it when the databases are up, before connectors start.")
+        str, typer.Option(metavar="COMMAND", help="Run it when databases are up, before their connectors start.")
     ] = "",
     keep: Annotated[
         list[str] | None, typer.Option(metavar="NAME=COMMAND", help="Keep it running beside the platform until `down`.")

@@ -91,7 +91,7 @@ def wanted(project: Project) -> dict[str, tuple[int, dict[str, str]]]:
             topics[notification_topic(source)] = (1, _WEEK)
     if any(source.mode == "cron" for source in project.sources):
         topics[PULLS] = (1, _LATEST)
-    topics |= {delivered(t): (1, _PARTS) for s in project.sources if s.kind == "cassandra" for t in s.tables}
+    topics |= {delivered(t): (1, _PARTS) for s in project.sources if s.listed for t in s.tables}
     if project.sources:
         topics[CONTROLS] = (1, _LATEST)
     return topics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import threading
@@ -24,6 +25,8 @@ def before(project: Project, server: Server) -> tuple[str, ...]:
     """The set-up steps that must be through before a server starts."""
     if server.kept:  # its traffic would only slow the start of the others
         return tuple(_stream_step(job) for job in project.jobs if job.kind == "stream")
+    if any(server.name == f"source-{s.name}" and s.mode != "cdc" for s in project.sources):
+        return ("connectors",)  # nothing is captured from it, so what lands and alerts goes first
     return {
         "landing": ("topics",),
         "pulse": ("topics", "schema"),
@@ -37,15 +40,18 @@ def steps(project: Project, servers: list[Server], prepare: str = "") -> list[St
     """The set-up steps that these servers make possible. Parts with an address of their own count as there.
 
     `prepare` is a command that runs when the databases and the topics are there and before connectors take their
-    snapshots: it may make tables and history.
+    snapshots: it may make tables and history. Databases that are only pulled start later; for them it runs once more.
+    HEADRACE_SOURCES has the names of the sources that it runs for.
     """
     names, settings = {s.name for s in servers}, project.settings
     bus = "bus" in names or bool(settings.bus)
     connect = "connect" in names or bool(settings.connect)
     serving = "postgres" in names or bool(settings.serving)
-    sources = tuple(name for name in names if name.startswith("source-"))
     # A database without a connector is not waited for by those that have one.
-    captured = tuple(name for s in project.sources if s.mode == "cdc" and (name := f"source-{s.name}") in names)
+    captured, pulled = (
+        tuple(name for s in project.sources if (s.mode == "cdc") == cdc and (name := f"source-{s.name}") in names)
+        for cdc in (True, False)
+    )
     jobs = [job for job in project.jobs if job.kind == "stream"]
     found = []
     if serving:
@@ -53,7 +59,11 @@ def steps(project: Project, servers: list[Server], prepare: str = "") -> list[St
     if bus:
         found.append(Step("topics", lambda: _topics(project), ("bus",)))
     if prepare:
-        found.append(Step("prepare", lambda: _prepare(project, prepare), ("topics", *sources)))
+        first = captured or pulled
+        found.append(Step("prepare", lambda: _prepare(project, prepare, first), ("topics", *first)))
+        if captured and pulled:
+            again = ("prepare", *pulled)
+            found.append(Step("prepare pulled sources", lambda: _prepare(project, prepare, pulled), again))
     if connect and bus and any(s.mode == "cdc" for s in project.sources):
         found.append(Step("connectors", lambda: _connectors(project), ("prepare", "topics", "connect", *captured)))
     if "landing" in names and project.tables:
@@ -90,9 +100,11 @@ def _topics(project: Project) -> None:
         topics.ensure(project)
 
 
-def _prepare(project: Project, command: str) -> None:
-    with step(f"prepared: {command}"):
-        done = subprocess.run(shlex.split(command), cwd=project.root, check=False)
+def _prepare(project: Project, command: str, servers: tuple[str, ...]) -> None:
+    names = " ".join(name.removeprefix("source-") for name in servers)
+    with step(f"prepared: {command} ({names})" if names else f"prepared: {command}"):
+        variables = os.environ | {"HEADRACE_SOURCES": names}
+        done = subprocess.run(shlex.split(command), cwd=project.root, env=variables, check=False)
     if done.returncode:
         raise HeadraceError(f"the command before the connectors failed with {done.returncode}: {command}")
 

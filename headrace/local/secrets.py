@@ -25,7 +25,7 @@ def ensure(project: Project) -> None:
     """Adds the secrets that are missing and keeps the others; the file is replaced as a whole or not at all."""
     path = project.state / "secrets.env"
     have = read_secrets(path)
-    wanted = (*FIXED, *(f"{s.name.upper()}_PASSWORD" for s in project.sources if s.local))
+    wanted = (*FIXED, *(f"{s.name.upper()}_PASSWORD" for s in project.sources if s.local and s.kind != "rest"))
     missing = [name for name in wanted if name not in have]
     if not missing:
         return

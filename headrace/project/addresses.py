@@ -28,7 +28,7 @@ class Addresses:
         return self.settings.local.ports + PORTS[part]
 
     def source_port(self, source: str) -> int:
-        """The port of an embedded source database; they are numbered in order of their source's name."""
+        """The port of a source on this machine; they are numbered in order of their source's name."""
         return self.port("source") + sorted(s.name for s in self.sources if s.local).index(source)
 
     @property
@@ -75,6 +75,10 @@ class Addresses:
         if source.server:
             owner = next(s for s in self.sources if s.name == source.server)
             return urlsplit(self.source(owner))._replace(path=f"/{source.database}").geturl()
+        if (
+            source.local and source.kind == "rest"
+        ):  # whoever runs the service here listens at the port that is kept for it
+            return f"http://{HOST}:{self.source_port(source.name)}"
         if source.local:
             secret = quote(self.secret(f"{source.name.upper()}_PASSWORD"), "")
             scheme = "bolt" if source.kind == "neo4j" else source.kind

@@ -17,7 +17,7 @@ _ALLOWED = {
     "mariadb": {"local", "url", "database"},
     "jdbc": {"url", "source", "database"},
     "files": {"path"},
-    "rest": {"url", "headers"},
+    "rest": {"local", "url", "headers"},
     "cassandra": {"local", "url", "database"},
     "neo4j": {"local", "url"},  # its community edition has one database, `neo4j`
     "events": set(),
@@ -70,8 +70,9 @@ def _needed(doc: Located, kind: str, texts: dict[str, Any], local: bool) -> list
     at = doc.place("connection")
     if kind == "files" and not texts.get("path"):
         return [Problem("a source of files needs connection.path", at, "connection: {path: data/price-lists}")]
-    if kind == "rest" and not texts.get("url"):
-        return [Problem("a rest source needs connection.url", at, "connection: {url: 'https://shop.example/api/v1'}")]
+    if kind == "rest" and bool(texts.get("url")) == local:
+        needs = "either connection.url or connection.local, not both" if local else "connection.url"
+        return [Problem(f"a rest source needs {needs}", at, "connection: {url: 'https://shop.example/api/v1'}")]
     if kind in _PORTS and bool(texts.get("url")) == local:
         needs = "either connection.url or connection.local, not both" if local else "connection.url or connection.local"
         hint = _DATABASE_HINT.format(kind, _PORTS[kind])

@@ -21,6 +21,7 @@ KINDS = {
     "neo4j": "cron",
     "events": "events",
 }
+LISTED = {"cassandra"}  # kinds whose pulls keep a listing of all that they delivered
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Source:
     path: str = ""  # files: the folder, relative to the project
     database: str = ""
     server: str = ""  # the source whose database server this one shares
-    local: bool = False  # the embedded platform starts a server of this kind for it
+    local: bool = False  # on this machine: the embedded platform starts its server; of a service it keeps the port
     schedule: str = "@hourly"  # cron sources: when the pull is due
     headers: tuple[tuple[str, str], ...] = ()  # rest: sent with every request; values still hold ${NAME}
     limits: LogLimits = NO_LIMITS  # sources with a log: how much of it their database may keep for us
@@ -60,3 +61,8 @@ class Source:
     def mode(self) -> str:
         """'cdc', 'cron' or 'events'."""
         return KINDS[self.kind]
+
+    @property
+    def listed(self) -> bool:
+        """Whether its pulls keep a listing of all that they delivered, which a certificate can compare with."""
+        return self.kind in LISTED

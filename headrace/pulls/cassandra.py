@@ -55,20 +55,21 @@ def steps(
     Raises HeadraceError at the table in the source's file when it isn't there, has another key than the contract or no
     such columns, and at the source's when the cluster refuses or fails; steps that were handed out before stay good.
     """
-    with _session(url, source) as session, _refusing(source, f"table {table.origin}"):
-        found = _described(session, source, table)
-        yield from unlike(_read(session, found), table, delivered, state)
+    with _refusing(source, "connecting"), session(url) as opened, _refusing(source, f"table {table.origin}"):
+        found = _described(opened, source, table)
+        yield from unlike(_read(opened, found), table, delivered, state)
 
 
 def probe(url: str, source: Source) -> None:
     """Returns when the cluster answers and has the tables; raises HeadraceError at the file when not."""
-    with _session(url, source) as session, _refusing(source, "connecting"):
+    with _refusing(source, "connecting"), session(url) as opened:
         for table in source.tables:
-            _described(session, source, table)
+            _described(opened, source, table)
 
 
 @contextmanager
-def _session(url: str, source: Source) -> Iterator[Session]:
+def session(url: str) -> Iterator[Session]:
+    """A session on the cluster of an address; the driver's errors are raised as they are, `said` has their words."""
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # what is wrong is raised, and said once
     parts = urlsplit(url)
     user = PlainTextAuthProvider(unquote(parts.username or ""), unquote(parts.password or ""))
@@ -88,10 +89,9 @@ def _session(url: str, source: Source) -> Iterator[Session]:
         executor_threads=1,
     )
     try:
-        with _refusing(source, "connecting"):
-            session = cluster.connect()
-        session.client_protocol_handler = Handler
-        yield session
+        opened = cluster.connect()
+        opened.client_protocol_handler = Handler
+        yield opened
     finally:
         cluster.shutdown()
 
@@ -101,11 +101,11 @@ def _refusing(source: Source, what: str) -> Iterator[None]:
     try:
         yield
     except (DriverException, NoHostAvailable) as error:
-        message = f"source {source.name!r}, {what}: {_said(error)}"
+        message = f"source {source.name!r}, {what}: {said(error)}"
         raise HeadraceError(message, place=source.place, hint=f"headrace source check {source.name}") from error
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """The driver's words, of several hosts the first's."""
     found = getattr(error, "errors", None)
     inner = next(iter(found.values())) if isinstance(found, dict) and found else error
@@ -116,9 +116,7 @@ def _described(session: Session, source: Source, table: Table) -> Any:
     """The table as its cluster describes it (TableMetadata), if it is there and is what the contract says."""
     cluster: Any = session.cluster
     metadata = cluster.metadata
-    if not str(metadata.partitioner).endswith("Murmur3Partitioner"):
-        message = f"the cluster of source {source.name!r} has the partitioner {metadata.partitioner}"
-        raise HeadraceError(message, place=source.place, hint="only Murmur3Partitioner is read")
+    readable(metadata, source)
     keyspace, _, name = table.origin.partition(".")
     if keyspace not in metadata.keyspaces:
         theirs = [k for k in metadata.keyspaces if not k.startswith("system")]
@@ -138,6 +136,13 @@ def _described(session: Session, source: Source, table: Table) -> Any:
         message = f"table {table.origin} of the source has no column {', '.join(lacking)}"
         raise HeadraceError(message, place=table.place, hint=f"it has: {', '.join(found.columns)}")
     return found
+
+
+def readable(metadata: Any, source: Source) -> None:
+    """Raises HeadraceError at the source when its cluster spreads rows in a way that pulls can't walk."""
+    if not str(metadata.partitioner).endswith("Murmur3Partitioner"):
+        message = f"the cluster of source {source.name!r} has the partitioner {metadata.partitioner}"
+        raise HeadraceError(message, place=source.place, hint="only Murmur3Partitioner is read")
 
 
 def _read(session: Session, table: Any) -> Iterator[Read]:

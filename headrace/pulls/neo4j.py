@@ -43,16 +43,16 @@ def steps(url: str, source: Source, table: Table, state: State) -> Steps:
     nothing yet and the database has no such label or type.
     """
     pattern = table.neo4j or Pattern(())
-    with _refused(source, f"table {table.origin}"), _transaction(url) as transaction, Spool() as kept:
-        yield from (_changed if table.watermark else _whole)(transaction, table, pattern, state, kept)
+    with _refused(source, f"table {table.origin}"), transaction(url) as opened, Spool() as kept:
+        yield from (_changed if table.watermark else _whole)(opened, table, pattern, state, kept)
         if not state.pull and not kept.count:
-            _known(transaction, table, pattern)
+            _known(opened, table, pattern)
 
 
 def probe(url: str, source: Source) -> None:
     """Returns when the database answers; raises HeadraceError at the source's file when it does not."""
-    with _refused(source, "connecting"), _transaction(url) as transaction:
-        transaction.run("RETURN 1").consume()
+    with _refused(source, "connecting"), transaction(url) as opened:
+        opened.run("RETURN 1").consume()
 
 
 def _whole(transaction: Transaction, table: Table, pattern: Pattern, state: State, kept: Spool) -> Steps:
@@ -128,7 +128,8 @@ def _known(transaction: Transaction, table: Table, pattern: Pattern) -> None:
 
 
 @contextmanager
-def _transaction(url: str) -> Iterator[Transaction]:
+def transaction(url: str) -> Iterator[Transaction]:
+    """A transaction that reads the graph of an address; the driver's errors are raised as they are."""
     logging.getLogger("neo4j").setLevel(logging.CRITICAL)  # what is wrong is raised, and said once
     parts = urlsplit(url)
     auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
@@ -138,9 +139,9 @@ def _transaction(url: str) -> Iterator[Transaction]:
         driver.session(
             database=parts.path.strip("/") or None, default_access_mode=READ_ACCESS, fetch_size=_FETCHED
         ) as session,
-        session.begin_transaction() as transaction,
+        session.begin_transaction() as opened,
     ):
-        yield transaction
+        yield opened
 
 
 @contextmanager
@@ -148,6 +149,11 @@ def _refused(source: Source, what: str) -> Iterator[None]:
     try:
         yield
     except (DriverError, Neo4jError) as error:
-        said = (getattr(error, "message", "") or str(error)).strip().splitlines()[0].rstrip(":")
         hint = f"headrace source check {source.name}"
-        raise HeadraceError(f"source {source.name!r}, {what}: {said}", place=source.place, hint=hint) from error
+        raise HeadraceError(f"source {source.name!r}, {what}: {said(error)}", place=source.place, hint=hint) from error
+
+
+def said(error: Exception) -> str:
+    """The driver's words, or the database's."""
+    words = (getattr(error, "message", "") or str(error)).strip() or type(error).__name__
+    return words.splitlines()[0].rstrip(":")

@@ -8,6 +8,7 @@ one transactional id: a pull that was killed leaves nothing visible, and a secon
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,13 +18,12 @@ from headrace.errors import HeadraceError, Problem
 from headrace.ingest import bus, paused, topics
 from headrace.project import Project, Source, Table
 from headrace.pulls.delivered import Delivered
+from headrace.pulls.kinds import PULLED, Turn
 from headrace.pulls.message import message
 from headrace.pulls.pulled import Line, Report, State
 from headrace.pulls.transaction import SECONDS, fenced, send, transaction
 
 _TRANSACTION_MS = 600_000
-
-Steps = Iterator[tuple[Iterator[Line], State]]  # rows of one step, and the state when they are delivered
 
 
 def pull(project: Project, source: Source, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
@@ -59,7 +59,10 @@ def pull(project: Project, source: Source, say: Callable[[str], None] = lambda t
             report = Report()
             result["tables"][table.name] = 0
             try:
-                for lines, state in _steps(project, source, table, states.get(table.name, State()), report):
+                turn = Turn(
+                    project, source, table, states.get(table.name, State()), report, partial(_delivered, project, table)
+                )
+                for lines, state in PULLED[source.kind].steps(turn):
                     result["tables"][table.name] += _deliver(producer, source, table, lines, state)
                     say(f"{table.name}: {result['tables'][table.name]:,} rows")
             except HeadraceError as error:
@@ -74,30 +77,8 @@ def pull(project: Project, source: Source, say: Callable[[str], None] = lambda t
     return result
 
 
-def _steps(project: Project, source: Source, table: Table, state: State, report: Report) -> Steps:
-    if source.kind == "files":
-        from headrace.pulls import folder
-
-        return folder.steps(project.root / source.path, table, state, report)
-    if source.kind == "rest":
-        from headrace.pulls import rest
-
-        return rest.steps(project.addresses, source, table, state)
-    if source.kind == "cassandra":
-        from headrace.pulls import cassandra
-
-        return cassandra.steps(project.addresses.source(source), source, table, state, _delivered(project, table))
-    if source.kind == "neo4j":
-        from headrace.pulls import neo4j
-
-        return neo4j.steps(project.addresses.source(source), source, table, state)
-    from headrace.pulls import query
-
-    return query.steps(project.addresses.source(source), source, table, state)
-
-
 def listing(project: Project, source: Source, table: Table) -> tuple[int, Delivered]:
-    """The number of the last step that pulls delivered of a table, and what they had then (sources of kind cassandra).
+    """The number of the last step that pulls delivered of a table, and what they had then (see Source.listed).
 
     Both are of one moment. Raises HeadraceError when the bus is away.
     """

@@ -53,7 +53,7 @@ class Service:
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._source, self._table, self._tries, self._sleep = source, table, tries, sleep
         self._secrets = Secrets(addresses)
-        self._base = self.fill(source.url, address=True)
+        self._base = addresses.source(source) if source.local else self.fill(source.url, address=True)
         headers = {name: self.fill(value) for name, value in source.headers}
         headers = {"Accept": "application/json", "User-Agent": "headrace"} | headers
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]

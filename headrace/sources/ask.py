@@ -20,6 +20,19 @@ from headrace.project.source import KINDS
 from headrace.sources import ask_database, ask_files, ask_rest
 from headrace.sources.asked import Asked
 
+
+def _cassandra(asked: Asked) -> FoundSource:
+    from headrace.sources import ask_cassandra  # with its driver, which takes a moment
+
+    return ask_cassandra.tables(asked)
+
+
+def _neo4j(asked: Asked) -> FoundSource:
+    from headrace.sources import ask_neo4j  # as above
+
+    return ask_neo4j.graph(asked)
+
+
 # kind → the function that asks a source of that kind
 ASKERS: dict[str, Callable[[Asked], FoundSource]] = {
     "postgresql": ask_database.captured,
@@ -27,6 +40,8 @@ ASKERS: dict[str, Callable[[Asked], FoundSource]] = {
     "jdbc": ask_database.pulled,
     "files": ask_files.folder,
     "rest": ask_rest.service,
+    "cassandra": _cassandra,
+    "neo4j": _neo4j,
 }
 # beginning of an address → kind
 SCHEMES = {
@@ -36,6 +51,8 @@ SCHEMES = {
     "mysql": "mariadb",
     "https": "rest",
     "http": "rest",
+    "cassandra": "cassandra",
+    **dict.fromkeys(("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"), "neo4j"),
 }
 _EXAMPLES = {
     "postgresql": "'postgresql://reader:${{{0}_PASSWORD}}@host:5432/database'",
@@ -43,7 +60,10 @@ _EXAMPLES = {
     "jdbc": "--pull 'postgresql://reader:${{{0}_PASSWORD}}@host:5432/database'",
     "files": "./folder",
     "rest": "https://host/api/meals",
+    "cassandra": "'cassandra://reader:${{{0}_PASSWORD}}@host:9042/keyspace'",
+    "neo4j": "'neo4j://reader:${{{0}_PASSWORD}}@host:7687/neo4j'",
 }
+_ALWAYS_PULLED = {"rest", "cassandra", "neo4j"}
 _NAMED = re.compile(r"\$\{\w+\}")
 
 
@@ -82,7 +102,10 @@ def ask(
 def _whom(project: Project, name: str, where: str, pull: bool) -> Asked:
     scheme, separator, _ = where.partition("://")
     if separator:
-        kind = "jdbc" if pull else SCHEMES.get(scheme.lower(), "")
+        kind = SCHEMES.get(scheme.lower(), "")
+        if pull and kind in _ALWAYS_PULLED:
+            raise HeadraceError(f"a source of kind {kind} is pulled anyway", hint="leave --pull out")
+        kind = "jdbc" if pull else kind
         if not kind:
             hint = f"{did_you_mean(scheme, SCHEMES)}\nfor another database write lake/sources/{name}.yml, kind: jdbc"
             raise HeadraceError(f"no kind of source is reached at {scheme}://", hint=hint)
@@ -98,6 +121,7 @@ def _whom(project: Project, name: str, where: str, pull: bool) -> Asked:
         hint = f"write lake/sources/{name}.yml and a contract for each table"
         raise HeadraceError(f"a source of kind {where} can't be asked for its tables", hint=hint)
     known = next((s for s in project.sources if s.name == name and s.kind == where and s.local), None)
+    known = None if where == "rest" else known  # its file does not say which path is meant
     if known:
         return Asked(project, name, where, local=True)
     hint = f"headrace add source {name} {_example(where, name)}"

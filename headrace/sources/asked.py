@@ -26,7 +26,8 @@ class Asked:
     def source(self) -> Source:
         """As if its file were there, without tables."""
         place = Place(self.project.root / f"lake/sources/{self.name}.yml")
-        return Source(self.name, self.kind, (), place, url=self.url, database=self.name, local=self.local)
+        database = "neo4j" if self.kind == "neo4j" else self.name  # its community edition has that one
+        return Source(self.name, self.kind, (), place, url=self.url, database=database, local=self.local)
 
     def wants(self, *names: str) -> bool:
         """Whether a table that is called so is among those to take."""

@@ -9,6 +9,7 @@ from headrace.ingest import bus, connectors, controls, database, drift, epochs, 
 from headrace.ingest.paused import Pauses
 from headrace.lake import landing, observed
 from headrace.project import Project, Source
+from headrace.pulls.kinds import PULLED
 
 _TIMED = "LogAppendTime"
 
@@ -83,24 +84,8 @@ def _connection(project: Project, source: Source) -> list[str]:
         if source.mode == "cdc":
             with database.connect(project, source) as cursor:
                 cursor.execute("SELECT 1")
-        elif source.kind == "jdbc":
-            from headrace.pulls import query
-
-            query.probe(project.addresses.source(source), source)
-        elif source.kind == "rest":
-            from headrace.pulls import rest
-
-            rest.probe(project.addresses, source)
-        elif source.kind == "cassandra":
-            from headrace.pulls import cassandra
-
-            cassandra.probe(project.addresses.source(source), source)
-        elif source.kind == "neo4j":
-            from headrace.pulls import neo4j
-
-            neo4j.probe(project.addresses.source(source), source)
-        elif source.kind == "files" and not (project.root / source.path).is_dir():
-            return [f"{source.place}: {source.path} is not a folder"]
+        elif source.kind in PULLED:
+            PULLED[source.kind].probe(project, source)
     except HeadraceError as error:
         return [f"{p.place}: {p.message}" if p.place else p.message for p in error.problems]
     return []

@@ -23,7 +23,7 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9]\d*)\.\d+", re.ASCII)
 _DATE = re.compile(DATE.removesuffix("Z?"), re.ASCII)
 _TIMESTAMP = re.compile(TIMESTAMP, re.ASCII)
 _NAMED = re.compile(r"(?:.*_)?(?:id|uuid|guid|key|code|number|nr|no|sku|isbn|iban)", re.IGNORECASE)
-_IN_KEY = {"string", "integer", "date"}
+IN_KEY = {"string", "integer", "date"}
 _TOGETHER = 3  # columns that are tried as one key
 
 
@@ -111,14 +111,19 @@ def _exact(name: str, values: Iterable[Any]) -> Column:
 
 def _key(found: Sequence[Column], files: Sequence[Rows]) -> tuple[str, ...]:
     """The fewest columns that are never empty and tell the rows of each file apart; those called like a key first."""
-    able = [c.name for c in found if c.logical in _IN_KEY and all(_given(r.get(c.name)) for f in files for r in f)]
-    able.sort(key=lambda name: (name.lower() not in {"id", "uuid"}, not _NAMED.fullmatch(name)))  # stable
+    able = [c.name for c in found if c.logical in IN_KEY and all(_given(r.get(c.name)) for f in files for r in f)]
+    able.sort(key=unlike_key)  # stable
     for size in range(1, _TOGETHER + 1):
         for names in combinations(able, size):
             if all(_distinct(names, rows) for rows in files):
                 order = {c.name: n for n, c in enumerate(found)}
                 return tuple(sorted(names, key=order.__getitem__))
     return ()
+
+
+def unlike_key(name: str) -> tuple[bool, bool]:
+    """Smaller the more a column is called like a key."""
+    return name.lower() not in {"id", "uuid"}, not _NAMED.fullmatch(name)
 
 
 def _given(value: Any) -> bool:

@@ -43,7 +43,10 @@ class Company:
         return done
 
     def up(self) -> None:
-        self.headrace("up", "--prepare", f"{sys.executable} -m demo --prepare --history 600", timeout=900)
+        demo = f"{sys.executable} -m demo"
+        self.headrace(
+            "up", "--prepare", f"{demo} --prepare --history 600", "--keep", f"partner={demo} --serve", timeout=900
+        )
 
     def down(self) -> None:
         self.headrace("down", timeout=300)

@@ -27,6 +27,17 @@ def test_every_view_equals_the_same_sql_over_a_copy_of_the_sources(company: Comp
     assert oracle.differences(company.project) == {}
 
 
+def test_one_view_joins_all_sources(company: Company):
+    """And none of its columns is empty: each source has brought rows that are joined."""
+    project = company.project
+    job = project.job("restaurant_scorecard")
+    assert {project.tables[i.table].source for i in job.inputs} == {source.name for source in project.sources}
+    with connect(project) as connection:
+        cursor = connection.execute("SELECT * FROM batch.restaurant_scorecard")
+        rows, names = cursor.fetchall(), [column.name for column in cursor.description or ()]
+    assert [name for name, values in zip(names, zip(*rows, strict=True), strict=True) if not any(values)] == []
+
+
 def test_the_certificate_says_so_too_and_finds_a_served_row_that_is_taken_away(company: Company):
     view = "revenue_per_day_and_city"
     for source in company.project.sources:
@@ -75,10 +86,11 @@ def test_each_acknowledged_event_landed_once_or_is_in_quarantine_once(company: C
 def test_what_the_generator_says_is_in_the_databases(company: Company, written: dict):  # type: ignore[type-arg]
     """The generator's own count of rows, so that the oracle compares what was meant to be compared."""
     copied = truth.copy(company.project)
-    for table in ("orders", "order_items", "refunds"):
+    for table in ("orders", "order_items", "refunds", "restaurant_reviews", "delivers_to", "promotions"):
         counts = written["tables"].get(table, {})
         assert counts, f"the generator wrote nothing to {table}: choose more orders"
     assert written["tables"]["orders"]["deleted"], "no draft was discarded: deletes were not tried"
+    assert written["tables"]["restaurant_reviews"]["deleted"], "no review was taken back: deletes were not tried"
     rolled_back = copied.execute("SELECT COUNT(*) FROM orders WHERE id < 0 OR total > 999999").fetchone()
     assert rolled_back == (0,)
     odd = """SELECT COUNT(*) FROM orders o JOIN (SELECT order_id, SUM(price * quantity) AS items FROM order_items

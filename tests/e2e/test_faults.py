@@ -20,8 +20,8 @@ from tests.e2e.company import Company
 GROUPS = {
     "capture and the road": ("source-orders", "source-payments", "connect", "bus", "landing"),
     "alerts": ("flink-jobmanager", "flink-taskmanager", "flink-gateway"),
-    "batch, serving, what looks on": (
-        *("postgres", "spark", "pulse"),
+    "batch, serving, what is pulled, what looks on": (
+        *("postgres", "spark", "pulse", "source-reviews", "source-areas", "partner"),
         *("airflow-api", "airflow-scheduler", "airflow-dags"),
     ),
 }

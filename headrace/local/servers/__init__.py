@@ -33,7 +33,7 @@ def servers(project: Project) -> list[Server]:
     """Every server that `up` keeps running, in the order in which people read them."""
     settings = project.settings
     found = [] if settings.serving else [postgres.serving(project)]
-    found += [SOURCES[s.kind](project, s) for s in project.sources if s.local]
+    found += [SOURCES[s.kind](project, s) for s in project.sources if s.local and s.kind in SOURCES]
     found += [] if settings.bus else [kafka.server(project)]
     found += [] if settings.connect else [connect.server(project)]
     found += [] if settings.flink else flink.servers(project)
@@ -50,7 +50,11 @@ def chosen(project: Project, only: set[str] | None) -> list[Server]:
     found = servers(project)
     if only is None:
         return found
-    words = {*PARTS, *(f"source:{s.name}" for s in project.sources if s.local), *(s.part for s in found)}
+    words = {
+        *PARTS,
+        *(f"source:{s.name}" for s in project.sources if s.local and s.kind in SOURCES),
+        *(s.part for s in found),
+    }
     for word in sorted(only - words):
         raise HeadraceError(f"there is no part {word!r}", hint=did_you_mean(word, words))
     return [s for s in found if s.part in only or s.part.split(":")[0] in only]

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from headrace.errors import HeadraceError
 from headrace.local import archive, probe
 from headrace.local.install import JARS
-from headrace.local.server import Server, java
+from headrace.local.server import FEW_ARENAS, NICE, SMALL, Server, java
 from headrace.project import Addresses, Project, Source
 
 HOME = JARS / "cassandra"
@@ -51,7 +51,7 @@ def source(project: Project, of: Source) -> Server:
     options = [word for m in _EXPORTED for word in ("--add-exports", f"{m}=ALL-UNNAMED")]
     options += [word for m in _OPENED for word in ("--add-opens", f"{m}=ALL-UNNAMED")]
     options += [
-        "-XX:+UseSerialGC",  # the smallest, for a heap of this size
+        *SMALL,
         "-Djdk.attach.allowAttachSelf=true",
         "-Dcassandra-foreground=yes",
         f"-Dcassandra.config={config.as_uri()}",
@@ -68,9 +68,11 @@ def source(project: Project, of: Source) -> Server:
         part=f"source:{of.name}",
         command=java(*options, MAIN, heap=320, start=128, path=f"{HOME}/*", archive=True),
         files={config: json.dumps(_settings(data, port, peers), indent=1), logging: _LOGGING},
+        environment=FEW_ARENAS,
         ports={f"source:{of.name}": port, f"source:{of.name} (peers)": peers},
         address=f"127.0.0.1:{port}",
-        memory="0.7 GB",
+        nice=NICE,  # it is only pulled
+        memory="0.6 GB",
         archive=archive.path("cassandra", [HOME]),
         prepare=lambda: _fit(of),
         ready=lambda: probe.cassandra(port, ("headrace", password), (_FIRST, _FIRST)),

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from headrace.local import archive, probe
 from headrace.local.install import JARS
-from headrace.local.server import Server, java, properties
+from headrace.local.server import FEW_ARENAS, NICE, SMALL, Server, java, properties
 from headrace.project import Project, Source
 
 HOME = JARS / "neo4j"
@@ -26,23 +26,24 @@ def source(project: Project, of: Source) -> Server:
         "server.bolt.advertised_address": f"127.0.0.1:{port}",
         "server.bolt.thread_pool_max_size": 40,
         "server.directories.logs": project.state / "logs" / name,
-        "server.memory.pagecache.size": "32m",
+        "server.memory.pagecache.size": "16m",
         "db.tx_log.preallocate": "false",
         "db.tx_log.rotation.size": "16m",
         "dbms.usage_report.enabled": "false",
         "db.temporal.timezone": "Z",
     }
     opens = tuple(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED)
-    main = ("-XX:+UseSerialGC", *opens, "Neo4jServer", str(data), str(config))
+    main = (*SMALL, *opens, "Neo4jServer", str(data), str(config))
     return Server(
         name=name,
         part=f"source:{of.name}",
         command=java(*main, heap=256, path=f"{HOME}/*", archive=True),
         files={config: properties(values)},
-        environment={"HEADRACE_NEO4J_PASSWORD": password},
+        environment=FEW_ARENAS | {"HEADRACE_NEO4J_PASSWORD": password},
         ports={f"source:{of.name}": port},
         address=f"127.0.0.1:{port}",
-        memory="0.6 GB",
+        nice=NICE,  # it is only pulled
+        memory="0.5 GB",
         archive=archive.path("neo4j", [HOME]),
         ready=lambda: probe.neo4j(port, "headrace", password),
     )

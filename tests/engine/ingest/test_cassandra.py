@@ -19,9 +19,12 @@ from headrace.audit.certificate import Certificate
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, topics
 from headrace.local import probe, supervise
-from headrace.project import Project
+from headrace.project import Project, adding, inspect
+from headrace.project.propose import propose
 from headrace.pulls.pull import pull
 from headrace.sources import health
+from headrace.sources.ask import ask
+from headrace.sql.validity import compile_check
 from tests.engine.ingest.conftest import Worker, workers
 
 ORDERS = {
@@ -264,3 +267,54 @@ def test_killed_pulls_and_a_killed_node_lose_and_double_nothing(project, base, r
     assert len(keys) == len(set(keys)) == 24_000
     proof = certificate(project, "cass_big")
     assert (proof.verdict, proof.summary()["rows"]) == (verdict.PROVEN, 24_000)
+
+
+def test_a_source_is_added_from_what_the_cluster_says(base, ring, make_project, shared_url, on_bus) -> None:
+    ring(
+        "CREATE TABLE ring.cass_added (region text, id uuid, n varint, total decimal, at timestamp, day date, tags"
+        " set<text>, parts map<text, int>, raw blob, open boolean, v double, updated_at timestamp, PRIMARY KEY"
+        " (region, id)) WITH comment = 'What was added.' AND default_time_to_live = 86400"
+    )
+    ring(
+        "INSERT INTO ring.cass_added (region, id, n, total, at, day, tags, parts, raw, open, v, updated_at) VALUES"
+        " ('é', uuid(), 5, 1.50, '2026-01-01T10:00:00Z', '2026-01-01', {'a'}, {'b': 2}, 0xff, true, 0.5,"
+        " '2026-01-01T10:00:00Z')"
+    )
+    project = make_project({}, on=base)
+    found = ask(project, "cass_add", shared_url(base, "ring"), tables=("cass_added", "ring.cass_ke*"))
+    proposal = propose("cass_add", found)
+    adding.write(project.root, proposal.files)
+    project, problems = inspect(project.root)
+    assert problems == ()
+    assert proposal.notes == ("cass_added: its rows vanish 86400 s after they were written: each comes as a deletion",)
+    contract = project.contracts["cass_added"]
+    assert {c.name: c.logical + ("*" if c.key else "") for c in contract.columns} == {
+        "region": "string*", "id": "string*", "n": "integer", "total": "string", "at": "timestamp", "day": "date",
+        "tags": "array", "parts": "object", "raw": "string", "open": "boolean", "v": "number",
+        "updated_at": "timestamp",
+    }  # fmt: skip
+    assert (contract.event_time, project.contracts["cass_keyed"].key) == ("updated_at", ("id", "line"))
+    topics.ensure(project)
+    assert count(project, "cass_add") == 1
+    (change,) = changes(on_bus(project, "cass_add.cass_added"))
+    check = compile_check(contract.columns, contract.event_time)
+    assert change[2] and check(change[2]) is not None  # the row keeps the proposed contract
+    assert ask(base, "ring", "cassandra", tables=("cass_added",)).connection == {"local": True}
+
+
+def test_who_can_not_ask_a_cluster_is_told_why(base, ring, project, shared_url, monkeypatch) -> None:
+    url = shared_url(base, "ring")
+    ring("CREATE ROLE cass_blind WITH PASSWORD = 'not-it' AND LOGIN = true")
+    ring("CREATE KEYSPACE cass_empty WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+    monkeypatch.setenv("CASS_BLIND", "not-it")
+    blind = url.replace("headrace:${RING_PASSWORD}", "cass_blind:${CASS_BLIND}")
+    for where, said in (
+        (url.replace("RING_PASSWORD", "CASS_BLIND"), "the database refuses us"),
+        (f"{url.rpartition('/')[0]}/rings", "there is no keyspace 'rings'"),
+        (f"{url.rpartition('/')[0]}/cass_empty", "keyspace cass_empty has no table"),
+        (blind, "ring.cass_keyed can't be taken: the user may not read it"),
+    ):
+        with pytest.raises(HeadraceError) as error:
+            ask(project, "other", where, tables=("cass_keyed",))
+        assert said in str(error.value)
+        assert "not-it" not in str(error.value)

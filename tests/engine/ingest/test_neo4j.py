@@ -19,9 +19,12 @@ from neo4j import GraphDatabase
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, topics
 from headrace.local import supervise
-from headrace.project import Project
+from headrace.project import Project, adding, inspect
+from headrace.project.propose import propose
 from headrace.pulls.pull import pull
 from headrace.sources import health
+from headrace.sources.ask import ask
+from headrace.sql.validity import compile_check
 
 PLACE = {"id": "integer!", "name": "string", "price": "decimal(6,2)", "changed_at": "timestamp"}
 VISIT = {"guest_id": "integer!", "place": "string!", "since": "date", "stars": "integer"}
@@ -209,3 +212,58 @@ def test_a_pull_and_the_server_killed_at_any_moment_are_exact(town, shared, cyph
     sent = [row["id"] for row in rows(on_bus(town, topic))]
     assert len(sent) == len(set(sent)) == EVENTS
     assert counts(town, "neo_events") == {"neo_events": 0}
+
+
+def test_a_source_is_added_from_what_the_graph_says(town, cypher, shared, shared_url, make_project, on_bus) -> None:
+    cypher("CREATE CONSTRAINT FOR (n:AddedShop) REQUIRE n.code IS UNIQUE")
+    cypher(
+        "CREATE (a:AddedShop {code: 'A', price: 1.5, at: point({x: 1, y: 2}), updated_at: datetime()}),"
+        " (b:AddedShop:AddedOpen {code: 'B', price: 2, tags: ['x'], updated_at: datetime()}),"
+        " (c:AddedGuest {id: 7, born: date('2000-01-01')}), (d:AddedGuest {id: 8}),"
+        " (:AddedPlain {kind: 'x'}), (:AddedPlain {kind: 'x'}), (c)-[:ADDED_KNOWS]->(d),"
+        " (c)-[:ADDED_VISIT {on: date('2026-01-01')}]->(a), (c)-[:ADDED_VISIT {on: date('2026-01-02')}]->(a),"
+        " (c)-[:ADDED_TWICE]->(a), (c)-[:ADDED_TWICE]->(a)"
+    )
+    base = shared()
+    project = make_project({}, on=base)
+    proposal = propose("neo_add", ask(project, "neo_add", shared_url(base, "town"), tables=("Added*", "ADDED_*")))
+    assert {name: why.partition(":")[0] for name, why in proposal.skipped} == {
+        "(:AddedPlain)": "nothing tells its nodes apart",
+        "(:AddedGuest)-[:ADDED_TWICE]->(:AddedShop)": "nothing tells those apart that join the same two nodes",
+    }
+    adding.write(project.root, proposal.files)
+    project, problems = inspect(project.root)
+    assert problems == ()
+    columns = {
+        name: {c.name: c.logical + ("*" if c.key else "") for c in table.contract.columns}
+        for name, table in project.tables.items()
+    }
+    visit = {"added_guest_id": "integer*", "added_shop_code": "string*", "on": "date*"}
+    assert columns["addedshop"] == {
+        "code": "string*", "price": "number", "at": "object", "updated_at": "timestamp", "tags": "array",
+    }  # fmt: skip
+    assert columns["addedguest"] == {"id": "integer*", "born": "date"}
+    assert (columns["added_visit"], columns["added_knows"]) == (visit, {"from_id": "integer*", "to_id": "integer*"})
+    assert project.table("addedshop").watermark == "updated_at"
+    topics.ensure(project)
+    taken = {"addedopen": 1, "addedshop": 2, "addedguest": 2, "added_visit": 2, "added_knows": 1}
+    assert counts(project, "neo_add") == taken
+    for name, table in project.tables.items():
+        check = compile_check(table.contract.columns, table.contract.event_time)
+        for row in rows(on_bus(project, f"neo_add.{name}")):
+            check(row)  # each row keeps the proposed contract
+    every = {t.origin: t.skip for t in ask(base, "town", "neo4j").tables}
+    assert every["(:AddedOpen)"] == "all its nodes are also (:AddedShop): take it with --table"
+
+
+def test_who_can_not_ask_a_graph_is_told_why(town, shared, shared_url, monkeypatch) -> None:
+    monkeypatch.setenv("WRONG_PASSWORD", "not-it")
+    url = shared_url(shared(), "town")
+    for where, said in (
+        (url.replace("TOWN_PASSWORD", "WRONG_PASSWORD"), "the graph refuses us"),
+        (f"{url.rpartition('/')[0]}/towns", "the graph can't be asked"),
+    ):
+        with pytest.raises(HeadraceError) as error:
+            ask(town, "other", where)
+        assert said in str(error.value)
+        assert "not-it" not in str(error.value)

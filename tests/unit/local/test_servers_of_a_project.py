@@ -9,6 +9,7 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.local import provision, secrets
+from headrace.local.server import NICE
 from headrace.local.servers import chosen, kept, servers
 from headrace.project import load
 from headrace.project.settings import PORTS
@@ -179,4 +180,33 @@ def test_a_local_graph_is_a_server_of_its_own(local_project):
 def test_no_connector_waits_for_a_cassandra_node(ring):
     needs = {step.name: set(step.needs) for step in provision.steps(ring, servers(ring), "make tables")}
     assert needs["connectors"] >= {"prepare", "source-shop", "source-till"}
-    assert "source-ring" in needs["prepare"] - needs["connectors"]
+    assert "source-ring" not in needs["prepare"] | needs["connectors"]
+    assert needs["prepare pulled sources"] == {"prepare", "source-ring"}
+    (node,) = chosen(ring, {"source:ring"})
+    assert (provision.before(ring, node), node.nice) == (("connectors",), NICE)
+    alone = {step.name: set(step.needs) for step in provision.steps(ring, [node], "make tables")}
+    assert alone == {"prepare": {"topics", "source-ring"}}
+
+
+def test_a_command_is_told_which_sources_it_prepares(ring):
+    told = ring.root / "told"
+    command = f"""sh -c 'echo "$HEADRACE_SOURCES" >> {told}'"""
+    for step in provision.steps(ring, servers(ring), command):
+        if step.name.startswith("prepare"):
+            step.run()
+    assert told.read_text().splitlines() == ["shop till", "ring"]
+
+
+def test_a_local_service_has_a_port_and_no_server(local_project):
+    """Whoever runs the project runs the service, at the port that the platform's table keeps for it."""
+    root = local_project().root
+    (root / "lake/sources/partner.yml").write_text("kind: rest\nconnection: {local: true}\ntables: {deals: {}}\n")
+    (root / "schemas/deals.yaml").write_text((root / "schemas/sales.yaml").read_text().replace("sales", "deals"))
+    project = load(root)
+    assert not project.problems
+    assert project.addresses.source(project.source("partner")) == "http://127.0.0.1:22020"
+    assert names(servers(project)) == ALL
+    secrets.ensure(project)
+    assert "PARTNER_PASSWORD" not in (project.state / "secrets.env").read_text()
+    with pytest.raises(HeadraceError, match="no part 'source:partner'"):
+        chosen(project, {"source:partner"})

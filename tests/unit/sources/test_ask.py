@@ -73,10 +73,21 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(project: Project) ->
         ("postgresql://me:${NO_SUCH_SECRET}@db/shop", "export NO_SUCH_SECRET="),
         ("mariadb://me@127.0.0.1:9/shop", "the database can't be asked"),
         ("http://127.0.0.1:9/meals", "GET http://127.0.0.1:9/meals fails"),
+        ("cassandra", "headrace add source shop 'cassandra://reader:${SHOP_PASSWORD}@host:9042/keyspace'"),
+        ("cassandra:///shop", "names no host"),
+        ("cassandra://me@127.0.0.1:9/shop", "the database can't be asked"),
+        ("cassandra://me@no-such-host.invalid/shop", "the database can't be asked"),
+        ("neo4j:///shop", "names no host"),
+        ("bolt://me@127.0.0.1:9", "the graph can't be asked"),
     ],
 )
 def test_what_can_not_be_asked_is_said_with_the_way_out(project: Project, where: str, said: str) -> None:
     assert said in wrong(project, where)
+
+
+@pytest.mark.parametrize("where", ["cassandra://db/shop", "neo4j+s://db", "https://host/meals"])
+def test_what_is_always_pulled_needs_no_word_for_it(project: Project, where: str) -> None:
+    assert "is pulled anyway" in wrong(project, where, pull=True)
 
 
 def test_a_pull_of_a_database_without_a_driver(project: Project) -> None:
