@@ -72,7 +72,7 @@ def source(project: Project, of: Source) -> Server:
         ports={f"source:{of.name}": port, f"source:{of.name} (peers)": peers},
         address=f"127.0.0.1:{port}",
         nice=NICE,  # it is only pulled
-        memory="0.6 GB",
+        memory="0.5 GB",
         archive=archive.path("cassandra", [HOME]),
         prepare=lambda: _fit(of),
         ready=lambda: probe.cassandra(port, ("headrace", password), (_FIRST, _FIRST)),

@@ -43,7 +43,7 @@ def source(project: Project, of: Source) -> Server:
         ports={f"source:{of.name}": port},
         address=f"127.0.0.1:{port}",
         nice=NICE,  # it is only pulled
-        memory="0.5 GB",
+        memory="0.4 GB",
         archive=archive.path("neo4j", [HOME]),
         ready=lambda: probe.neo4j(port, "headrace", password),
     )
