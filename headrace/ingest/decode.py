@@ -2,7 +2,8 @@
 
 Judged per image (CORRECTNESS 7): a change whose `after` breaks the contract is quarantined, and still landed with
 `after` null where its key is known, because its key has no valid row from then on; a `before` that breaks it lands as
-null. A replayed message (headrace.ingest.again) keeps its first place in the order of its key's changes.
+JSON's null: it was sent, which a missing one was not. A replayed message (headrace.ingest.again) keeps its first place
+in the order of its key's changes.
 
 Debezium sends the newest row again when Connect is killed between rows of one log record of PostgreSQL (a COPY writes
 many rows in one). No two changes of a key have one LSN and one op, so such a row is known, and landed once.
@@ -21,6 +22,7 @@ from headrace.ingest.evolve import Watch, allowed
 from headrace.ingest.headers import Headers, parse
 from headrace.ingest.images import complete, incomplete
 from headrace.ingest.positions import INCREMENTAL, positioner, transactioner
+from headrace.lake.rows import BROKEN
 from headrace.project import Contract, Table
 from headrace.project.contract import FREEZE
 from headrace.sql.validity import Invalid, compile_check
@@ -187,7 +189,7 @@ class Decoder:
         try:
             moment = self._valid(image)
         except Invalid:
-            return None, None
+            return BROKEN, None
         return orjson.dumps(image).decode(), moment
 
     def _see(

@@ -10,13 +10,15 @@ FIRST = "headrace-first"  # of a replayed message: the offset at which the messa
 
 COMPLETE = "complete"  # `snapshot` of a marker: a snapshot of the table is whole, and what lies below it is gone
 
+BROKEN = "null"  # JSON's own: there was an image, and it says nothing that counts
+
 _INSTANT = pa.timestamp("us", "UTC")
 
 LANDING = pa.schema(
     [
         ("op", pa.string()),  # r snapshot, c create, u update, d delete, t truncate, m marker
         ("key", pa.string()),  # JSON of the contract's key columns; null for t and m
-        ("before", pa.string()),  # JSON; null when there is none or it does not keep the contract
+        ("before", pa.string()),  # JSON; null when none was sent, BROKEN when it does not keep the contract
         ("after", pa.string()),  # JSON; null for d, and when it does not keep the contract
         ("event_time", _INSTANT),  # the contract's column, else the source's commit time, else appended_at
         ("position", pa.string()),  # sortable within one source; changes are ordered by (position, offset)

@@ -21,6 +21,7 @@ class Stretch:
     data: bool = False  # anything but markers
     unsigned: Offsets = field(default_factory=dict)  # partition → last offset of what carries no sign
     late: list[tuple[int, int]] = field(default_factory=list)  # (partition, offset): behind an old cut, below its chunk
+    bare: list[tuple[int, int]] = field(default_factory=list)  # updates and deletes that came without a before-image
     begins: Offsets = field(default_factory=dict)  # partition → smallest offset of a chunk at or past the new cut
 
 
@@ -44,7 +45,10 @@ def glance(path: str, since: Offsets, until: Offsets, cut: datetime, old: tuple[
     anywhere = ranges[0]
     for one in ranges[1:]:
         anywhere = anywhere | one
-    for batch in DeltaTable(path).to_pyarrow_dataset().scanner(columns=_COLUMNS, filter=anywhere).to_batches():
+    columns = {name: pc.field(name) for name in _COLUMNS}
+    if old:
+        columns["bare"] = pc.field("op").isin(["u", "d"]) & pc.field("before").is_null()
+    for batch in DeltaTable(path).to_pyarrow_dataset().scanner(columns=columns, filter=anywhere).to_batches():
         if batch.num_rows:
             _read(batch, found, cut, old)
     return found
@@ -58,20 +62,21 @@ def _read(batch: Any, found: Stretch, cut: datetime, old: tuple[Offsets, datetim
     op, at = batch.column("op"), batch.column("appended_at")
     data = pc.not_equal(op, MARKER)
     found.data = found.data or pc.any(data).as_py()
-    bare = pc.or_(
-        pc.is_in(op, value_set=pa.array(UNSIGNED, op.type)),
-        pc.and_(data, pc.fill_null(pc.match_substring(batch.column("headers"), ORIGIN), False)),
-    )
-    for partition, offset in _each(batch.filter(bare), "max"):
+    replayed = pc.fill_null(pc.match_substring(batch.column("headers"), ORIGIN), False)
+    unsigned = pc.or_(pc.is_in(op, value_set=pa.array(UNSIGNED, op.type)), pc.and_(data, replayed))
+    for partition, offset in _each(batch.filter(unsigned), "max"):
         found.unsigned[partition] = max(offset, found.unsigned.get(partition, offset))
     behind = pc.greater_equal(at, pa.scalar(cut.astimezone(UTC), at.type))
     for partition, offset in _each(batch.filter(behind), "min"):
         found.begins[partition] = min(offset, found.begins.get(partition, offset))
     if old:
         below = batch.filter(pc.and_(data, pc.less(at, pa.scalar(old[1].astimezone(UTC), at.type))))
-        for partition, offset in zip(below["partition"].to_pylist(), below["offset"].to_pylist(), strict=True):
-            if offset >= old[0].get(partition, 0):
-                found.late.append((partition, offset))
+        found.late += [(p, o) for p, o in _places(below) if o >= old[0].get(p, 0)]
+        found.bare += _places(batch.filter(pc.and_not(batch.column("bare"), replayed)))
+
+
+def _places(batch: Any) -> list[tuple[int, int]]:
+    return list(zip(batch["partition"].to_pylist(), batch["offset"].to_pylist(), strict=True))
 
 
 def _each(batch: Any, what: str) -> list[tuple[int, int]]:

@@ -141,10 +141,23 @@ class _Run:
         if seen.late:
             self._late(seen, until)
             return None
+        self._refuse_bare(seen)
         if self.view.table.mode != APPENDED and any(o >= self.known.landed.get(p, 0) for p, o in seen.unsigned.items()):
             self.note = "there was a truncate, a new snapshot or a replay: computed in full"
             return None
         return _Part(Between(self.known.cut, begins), until, new, seen, marks)
+
+    def _refuse_bare(self, seen: Stretch) -> None:
+        """A change without its before-image has no sign: counted as if nothing went, sums would be wrong for good."""
+        if seen.bare and self.view.table.mode != APPENDED:
+            partition, offset = seen.bare[0]
+            raise HeadraceError(
+                f"{len(seen.bare)} changes of {self.table.name!r} came without the row before, such as at partition"
+                f" {partition} offset {offset}: its database does not send it",
+                place=self.table.place,
+                hint="PostgreSQL: ALTER TABLE … REPLICA IDENTITY FULL; MariaDB: binlog_row_image=FULL; then:"
+                f" headrace run {self.job.name} --full",
+            )
 
     def _late(self, seen: Stretch, until: Offsets) -> None:
         """Records which of the view's keys lack something: a full run takes it up."""

@@ -100,7 +100,7 @@ def query(view: View, masked: Collection[str] = ()) -> str:
     shown.append(f"GREATEST({_pointer(view, 'as_of')}, g.newest) AS as_of")
     share = "CAST(g.images AS double precision) / CAST(g.images + GREATEST(g.settled, 0) AS double precision)"
     shown.append(f"CASE WHEN g.images > 0 THEN {share} ELSE 0 END AS provisional")
-    kept = [f"{_pointer(view, 'cut')} IS NOT NULL"]
+    kept = [f"{_cut(view)} IS NOT NULL"]
     kept += ["g.row_count > 0"] if view.grouped else []
     kept += [result.text(view.having)] if view.having else []
     return f"SELECT {listed(shown)}\nFROM (\n{inner}\n) AS g\nWHERE {' AND '.join(kept)}"
@@ -128,8 +128,14 @@ def _both(view: View) -> str:
     speed = listed([*columns, "CAST(0 AS bigint)", "images", "newest"])
     return (
         f"SELECT {batch}\nFROM {tables.batch_table(view)}\nUNION ALL\n"
-        f"SELECT {speed}\nFROM {tables.speed_table(view)}\nWHERE chunk >= {_pointer(view, 'cut')}"
+        f"SELECT {speed}\nFROM {tables.speed_table(view)}\nWHERE chunk >= {_cut(view)}"
     )
+
+
+def _cut(view: View) -> str:
+    """The view's cut; NULL before the first switch, an error when readers should see another version (in `tables`)."""
+    name = view.name.replace("'", "''")
+    return f"(SELECT speed.cut_of('{name}', '{tables.version(view)}'))"
 
 
 def _pointer(view: View, column: str) -> str:

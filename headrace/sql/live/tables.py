@@ -38,6 +38,18 @@ BEGIN
   NEW.lost := false;
   RETURN NEW;
 END $$;
+CREATE OR REPLACE FUNCTION speed.cut_of(wanted_view text, wanted_version text) RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+DECLARE known ops.live_views;
+BEGIN
+  -- A transaction that reads one snapshot for long sees the new text of a view with the old rows: none of them.
+  SELECT * INTO known FROM ops.live_views WHERE view = wanted_view;
+  IF known.version <> wanted_version THEN
+    RAISE EXCEPTION 'the live view % was made anew during this transaction', wanted_view
+      USING ERRCODE = 'serialization_failure', HINT = 'run the transaction again';
+  END IF;
+  RETURN known.cut;
+END $$;
 CREATE OR REPLACE FUNCTION speed.keep_latest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RETURN CASE WHEN NEW.part = OLD.part AND NEW.upto < OLD.upto THEN NULL ELSE NEW END;

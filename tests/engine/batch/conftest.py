@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from headrace.lake import landing, rows
+from headrace.lake.rows import BROKEN
 from headrace.project import Project
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -88,5 +89,7 @@ def _row(table: str, change: dict[str, Any], partition: int, offset: int) -> dic
         "landing_date": appended.date(),
     }
     return row | {
-        image: json.dumps(change[image]) for image in ("key", "before", "after") if change.get(image) is not None
+        image: BROKEN if change[image] == BROKEN else json.dumps(change[image])
+        for image in ("key", "before", "after")
+        if change.get(image) is not None
     }

@@ -19,7 +19,7 @@ import pytest
 
 from headrace.batch.live import Between, Everything, partials
 from headrace.lake import paths
-from headrace.lake.rows import ORIGIN
+from headrace.lake.rows import BROKEN, ORIGIN
 from headrace.lake.stretch import glance
 from headrace.live.cut import moment
 from headrace.project import Project
@@ -108,7 +108,7 @@ def view_and_project(shared: Callable[..., Project], make_project: Callable[...,
     for change in landed:
         for image in ("before", "after"):
             if (change.get(image) or {}).get("amount") in {"broken", "nothing"}:
-                change[image] = None  # such an image is in quarantine
+                change[image] = BROKEN if image == "before" else None  # such an image is in quarantine
     land(project, SALES, landed)
     return found.view, project
 

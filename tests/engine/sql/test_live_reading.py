@@ -100,3 +100,13 @@ def test_a_group_is_found_by_its_index_in_both_layers(connection):
         text = "\n".join(line for (line,) in plan)
         assert text.count("Index") >= 2 and f"Seq Scan on {batch.split('.')[1]}" not in text, text
         assert f"Seq Scan on {speed.split('.')[1]}" not in text, text
+
+
+def test_a_reader_of_an_old_snapshot_is_told_that_the_view_is_another(connection):
+    """The text of a view is always the newest, its rows are the transaction's: it must not look empty."""
+    view = put(connection, "live_anew", "SELECT COUNT(*) AS n FROM shops")
+    connection.execute("UPDATE ops.live_views SET version = 'before' WHERE view = 'live_anew'")
+    with pytest.raises(psycopg.errors.SerializationFailure, match="live_anew was made anew"), connection.transaction():
+        connection.execute("SELECT n FROM live.live_anew")
+    connection.execute("UPDATE ops.live_views SET version = %s WHERE view = 'live_anew'", (tables.version(view),))
+    assert connection.execute("SELECT n FROM live.live_anew").fetchall() == [(0,)]

@@ -172,7 +172,7 @@ def test_validity_is_judged_per_image(land, record) -> None:
     """CORRECTNESS 7: an invalid image contributes nothing, the other image of the same change still counts."""
     wrong = ROW | {"paid": "much"}
     (row,), bad = land("postgresql", record(change("u", wrong, ROW)))
-    assert (row["before"], json.loads(row["after"]), bad) == (None, ROW, [])
+    assert (row["before"], json.loads(row["after"]), bad) == ("null", ROW, [])
     (row,), (rejected,) = land("postgresql", record(change("u", ROW, wrong)))
     assert (json.loads(row["before"]), row["after"], row["key"]) == (ROW, None, '{"id":7}')
     assert rejected["column"] == "paid"

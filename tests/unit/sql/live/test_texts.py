@@ -36,8 +36,7 @@ def test_a_joined_table_is_grouped_by_its_key_and_joined_when_read():
 
 def test_the_view_reads_from_the_cut_on_and_of_its_own_version():
     text = postgres.query(view(BY_CITY))
-    cut = f"c.view = 'by_city' AND c.version = '{tables.version(view(BY_CITY))}'"
-    assert f"chunk >= (SELECT c.cut FROM ops.live_views AS c WHERE {cut})" in text
+    assert f"chunk >= (SELECT speed.cut_of('by_city', '{tables.version(view(BY_CITY))}'))" in text
     assert "g.row_count > 0" in text
 
 
