@@ -164,7 +164,7 @@ def report(what: str, found: dict[str, list[float]]) -> None:
         live, plain = (quantile(found[side], q) for side in SIDES)
         many = statistics.mean(len(values) for values in found.values())
         print(
-            f"  {what:30} {name}: live {live:.2f}, plain table {plain:.2f}: ratio {live / plain:.1f}"
+            f"  {what:33} {name}: live {live:.2f}, plain table {plain:.2f}: ratio {live / plain:.1f}"
             f"   ({many:,.0f} reads a side)",
             flush=True,
         )
