@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ class Data:
         self.handle = landing.open_landing(project, TABLE, "topic", project.settings.partitions)
         self.chance = np.random.default_rng(1)
         self.shop = self.cents = self.day = np.zeros(0, dtype=np.int64)
+        self.signed: list[pa.Table] = []  # both images of what changed since `groups` was asked
 
     @property
     def until(self) -> dict[int, int]:
@@ -51,14 +53,41 @@ class Data:
         young = self.chance.choice(max(some, int(known * self.spread)), some, replace=False)
         ids = np.sort(known - 1 - young)
         before = self._images(ids)
+        self._sign(ids, -1)
         self.cents[ids] = self.chance.integers(100, 20_000, some)
         moved = ids[self.chance.random(some) < 0.05]
         self.shop[moved] = self.chance.integers(0, SHOPS, len(moved))
         after = self._images(ids)
         new_ids, _, new = self._inserted(np.full(count - some, DAYS - 1, dtype=np.int64))
         ids = np.concatenate([ids, new_ids])
+        self._sign(ids, 1)
         before = pa.concat_arrays([before, pa.nulls(len(new_ids), pa.string())])
         self._write(ids, before, pa.concat_arrays([after, new]))
+
+    def groups(self) -> pa.Table:
+        """What changed of each group since this was asked last, as a speed job would have summed it."""
+        rows = pa.concat_tables(self.signed)
+        self.signed = []
+        sums = rows.group_by(["k1", "k2"]).aggregate([("cents", "sum"), ("sign", "sum"), ("sign", "count")])
+        amount = pc.multiply(sums["cents_sum"].cast(pa.decimal128(19, 0)), pa.scalar(Decimal("0.01")))
+        count, images = sums["sign_sum"], sums["sign_count"]
+        key = pc.binary_join_element_wise(sums["k1"].cast(pa.string()), sums["k2"].cast(pa.string()), "/")
+        columns = [
+            key,
+            sums["k1"],
+            sums["k2"],
+            pc.divide(cents.cast(pa.decimal128(25, 2)), hundred),
+            count,
+            count,
+            images,
+        ]
+        return pa.table(columns, names=["group_key", "k1", "k2", "m1", "m2", "row_count", "images"])
+
+    def _sign(self, ids: np.ndarray, sign: int) -> None:
+        signs = np.full(len(ids), sign, dtype=np.int64)
+        day = (START.date() - date(1970, 1, 1)).days + self.day[ids]
+        columns = [self.shop[ids], pa.array(day.astype(np.int32)).cast(pa.date32()), self.cents[ids] * sign, signs]
+        self.signed.append(pa.table(columns, names=["k1", "k2", "cents", "sign"]))
 
     def _inserted(self, days: np.ndarray) -> tuple[np.ndarray, pa.Array, pa.Array]:
         ids = len(self.shop) + np.arange(len(days), dtype=np.int64)

@@ -157,10 +157,9 @@ class Live:
     def prepare(self) -> None:
         """Puts into the speed table what the speed job would have of the chunks that are to be taken up."""
         assert self.known
-        part = Between(self.known.cut, self.known.begins[TABLE])
         names = ", ".join(tables.staged_columns(self.view))
         with closing(connect(self.project)) as connection:
-            serve.stage(connection, self.view, partials(self.project, self.view, part, self.data.until, self.data.cut))
+            serve.stage(connection, self.view, self.data.groups())
             table = tables.speed_table(self.view)
             connection.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]
             connection.execute(
