@@ -76,7 +76,7 @@ class Data:
             key,
             sums["k1"],
             sums["k2"],
-            pc.divide(cents.cast(pa.decimal128(25, 2)), hundred),
+            amount,
             count,
             count,
             images,
