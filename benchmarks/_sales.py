@@ -72,15 +72,7 @@ class Data:
         amount = pc.multiply(sums["cents_sum"].cast(pa.decimal128(19, 0)), pa.scalar(Decimal("0.01")))
         count, images = sums["sign_sum"], sums["sign_count"]
         key = pc.binary_join_element_wise(sums["k1"].cast(pa.string()), sums["k2"].cast(pa.string()), "/")
-        columns = [
-            key,
-            sums["k1"],
-            sums["k2"],
-            amount,
-            count,
-            count,
-            images,
-        ]
+        columns = [key, sums["k1"], sums["k2"], amount, count, count, images]
         return pa.table(columns, names=["group_key", "k1", "k2", "m1", "m2", "row_count", "images"])
 
     def _sign(self, ids: np.ndarray, sign: int) -> None:
