@@ -1,6 +1,6 @@
 """Commit in MariaDB → visible in a live view, beside the same sums by a Flink job made by hand.
 
-    .venv/bin/python benchmarks/live_latency.py [--rate 1000] [--seconds 15] [--rounds 3]
+    .venv/bin/python benchmarks/live_latency.py [--rate 1000] [--seconds 15] [--rounds 2]
 
 Both read the same topic (MariaDB → Debezium, exactly once → Kafka) on the same Flink and write by the same JDBC sink
 with the same flush interval; landing runs beside both. The live view is payments per account: batch rows up to its cut,
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=1000, help="changes a second")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each round")
-    parser.add_argument("--rounds", type=int, default=3, help="of each side")
+    parser.add_argument("--rounds", type=int, default=2, help="of each side")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
         project = own_project(Path(folder))
@@ -101,14 +101,13 @@ def start(project: Project) -> None:
 def measure(project: Project, rate: int, seconds: float, rounds: int) -> None:
     """Alternates the two sides and prints what each commit took to be visible, in milliseconds."""
     found: dict[str, list[float]] = {side: [] for side in TABLES}
-    for side in found:  # every server and every code path once, before anything counts
-        one_round(project, side, rate, WARM + 5)
-    for number in range(rounds):
+    for number in range(-1, rounds):  # every server and every code path once, before anything counts
+        name, lasting = (f"round {number + 1}", seconds) if number >= 0 else ("warm-up", WARM + 5)
         for side in found if number % 2 == 0 else reversed(found):
-            took, missing, sent = one_round(project, side, rate, seconds)
-            found[side] += took
-            said = f"{sent / seconds:,.0f} changes/s, {missing} missing"
-            print(f"  round {number + 1}, {side:8}: {shown(took)}   {said}", flush=True)
+            took, missing, sent = one_round(project, side, rate, lasting)
+            found[side] += took if number >= 0 else []
+            said = f"{sent / lasting:,.0f} changes/s, {missing} missing"
+            print(f"  {name}, {side:8}: {shown(took)}   {said}", flush=True)
     print(f"\ncommit in MariaDB → visible in PostgreSQL, {rate:,} changes/s, flush {FLUSH}, milliseconds")
     for side, values in found.items():
         print(f"  {side:8}  {shown(values)}   of {len(values):,} commits")
