@@ -1,6 +1,6 @@
 """A live view brought up to date after a share of its rows changed, beside its full computation, and beside Spark.
 
-    .venv/bin/python benchmarks/refresh.py [--rows 5000000] [--rounds 2] [--spread 0.1]
+    .venv/bin/python benchmarks/refresh.py [--rows 1000000] [--rounds 2] [--spread 0.1]
 
 The view is sums per shop and day, 100,000 groups. Half of the changed rows are new, half are updates of rows of the
 newest tenth of the table (`--spread`); one update in twenty changes the row's group. Timed of a live view is all of a
@@ -54,7 +54,7 @@ GOAL = 0.06  # of the full cost at 1 %, plus the constant
 def main() -> None:
     """Lands the table, measures in turns, prints each side and its ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--spread", type=float, default=0.1, help="share of the table that updates fall on")
     given = parser.parse_args()
@@ -79,7 +79,9 @@ def measure(project: Project, count: int, rounds: int, spread: float) -> None:
     def timed(what: str, does: Callable[[], None]) -> None:
         before = time.perf_counter()
         does()
-        found.setdefault(what, []).append(time.perf_counter() - before)
+        took = time.perf_counter() - before
+        found.setdefault(what, []).append(took)
+        print(f"  {what:16} {took:6.2f} s", flush=True)
 
     live.first()
     peer.first()
@@ -109,8 +111,6 @@ def measure(project: Project, count: int, rounds: int, spread: float) -> None:
         timed("full", lambda: live.full(True))
         if number == 0:
             timed("full, by signs", lambda: live.full(False))
-        told = ", ".join(f"{what} {values[-1]:.1f}" for what, values in found.items())
-        print(f"  round {number + 1}, seconds: {told}", flush=True)
     live.compare(peer)
     report({what: statistics.median(values) for what, values in found.items()}, count, rounds)
 
