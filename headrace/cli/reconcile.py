@@ -30,6 +30,7 @@ def command(
     newest found a difference. --repair fills a new version of the view and its speed layer from the log, and switches
     when it has caught up; readers see the old one until then.
     """
+    from headrace.live import words
     from headrace.serve import reconciliation, schema
     from headrace.serve.database import connect
 
@@ -41,7 +42,10 @@ def command(
     with connect(opened, "reader") as connection:
         row = reconciliation.newest(connection, view)
         keys = reconciliation.keys(connection, row["id"]) if row else []
-    _print(view, row, keys, format)
+        before = words.still_open(row) if row else []
+        if before and (earlier := reconciliation.newest(connection, view, "different")):
+            before += words.explain(earlier, reconciliation.keys(connection, earlier["id"]))
+    _print(view, row, keys, before, format)
     if row and row["state"] == "different" and not row["replaced"]:
         raise typer.Exit(1)
 
@@ -56,7 +60,6 @@ def _chosen(opened: Project, view: str) -> Job:
 
 
 def _repair(opened: Project, job: Job, format: Format) -> None:
-    from headrace.live.run import run
     from headrace.serve import reconciliation
     from headrace.serve.database import connect
 
@@ -64,13 +67,17 @@ def _repair(opened: Project, job: Job, format: Format) -> None:
         generation = reconciliation.repair(connection, job.name)
     if generation is None:
         raise HeadraceError(f"the live view {job.name!r} was never published", hint=f"headrace run {job.name}")
+    from headrace.live.run import run
+
     done = run(opened, job)
     if format is Format.table:
         print(f"{job.name}: {done.state}, with a new speed layer (generation {generation})")
 
 
-def _print(view: str, row: dict[str, Any] | None, keys: list[dict[str, Any]], format: Format) -> None:
-    from headrace.live.words import explain, still_open
+def _print(
+    view: str, row: dict[str, Any] | None, keys: list[dict[str, Any]], before: list[str], format: Format
+) -> None:
+    from headrace.live.words import explain
     from headrace.serve.reconciliation import to_json
 
     if format is Format.json:
@@ -82,4 +89,4 @@ def _print(view: str, row: dict[str, Any] | None, keys: list[dict[str, Any]], fo
     elif row is None:
         print(f"{view}: its layers were not compared yet; each run that moves the cut compares them")
     else:
-        print("\n".join([*explain(row, keys), *still_open(row)]))
+        print("\n".join([*explain(row, keys), *before]))

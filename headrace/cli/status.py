@@ -17,11 +17,12 @@ NEEDED = {"bus", "connect", "landing", "postgres"}  # without them nobody can sa
 
 def command(
     format: Annotated[
-        Format, typer.Option(help="json: one object with `servers`, `flow`, `sources` and `caught_up`.")
+        Format, typer.Option(help="json: one object with `servers`, `flow`, `jobs`, `sources` and `caught_up`.")
     ] = Format.table,
     servers: Annotated[bool, typer.Option("--servers", help="Only the servers; quick, and writes no markers.")] = False,
 ) -> None:
-    """Show each server, then each table, view and alert: how many positions behind the sources it is (0: caught up)."""
+    """Show each server, then each table, view and alert: how many positions behind the sources it is (0: caught up),
+    then how the jobs of alert views and of live views are at Flink."""
     from headrace.local import platform
 
     here = project()
@@ -34,22 +35,27 @@ def command(
 
         flow = measured(here)
     logs: list[dict[str, object]] = []
+    jobs: list[dict[str, object]] = []
     if flow:
         from headrace.ingest.lag import measure
+        from headrace.stream.watch import list_jobs
 
         logs = [_log(measure(here, source)) for source in here.sources if source.mode == "cdc"]
+        jobs = list_jobs(here)
     caught_up = bool(flow) and not any(row["behind"] for row in flow)
     held = [str(row["name"]) for row in flow if row["paused"]]
     waits = any(row["behind"] and not row["paused"] for row in flow)
     if format is Format.json:
-        print(
-            json.dumps({"servers": rows, "flow": flow, "sources": logs, "caught_up": caught_up}, default=str, indent=2)
-        )
+        found = {"servers": rows, "flow": flow, "jobs": jobs, "sources": logs, "caught_up": caught_up}
+        print(json.dumps(found, default=str, indent=2))
         return
     show([row | {"uptime": _duration(row["uptime"]), "memory": _megabytes(row["memory"])} for row in rows], format)
     if flow:
         print()
         show(flow, format, ("stage", "name", "behind", "note"))
+        if jobs:
+            print()
+            show(jobs, format, ("kind", "job", "state", "restarts", "checkpoint_age", "error", "note"))
         print("\nnot everything is caught up: `headrace wait` waits for it" if waits else "\neverything is caught up")
         for log in logs:
             print(f"source {log['source']}: {log['said']}")

@@ -27,9 +27,9 @@ MEANING = {
     ),
     LATE: (
         "Records were appended in a chunk below the published cut after it was published: a broker's clock went back"
-        " further than the margin, or a record became visible late. Neither layer counts them; both values are of these"
-        " records alone.",
-        "headrace run {view} --full",
+        " further than the margin, or a record became visible late. Neither layer counts them; the values are of these"
+        " records alone. The run that finds them computes the view in full, and so takes them up.",
+        "nothing, unless that run failed: headrace run {view} --full",
     ),
     UNKNOWN: (
         "Both layers counted as many images, but another number of rows: no single one of the other causes does that;"
@@ -43,7 +43,7 @@ def explain(row: Mapping[str, Any], keys: Iterable[Mapping[str, Any]]) -> list[s
     """The lines that tell a person about one row of ops.reconciliation and its keys."""
     view, keys = row["view"], list(keys)
     first, last = row["since"], row["cut"] - 1
-    chunks = "no chunk" if last < first else f"chunk {first}" if first == last else f"chunks {first} to {last}"
+    chunks = f"chunk {first}" if first == last else f"chunks {first} to {last}" if first < last else f"cut {first}"
     span = "" if last < first else f" ({_moment(row, first)} to {_moment(row, last + 1)} UTC)"
     lines = [f"{view}: {row['state']}"]
     lines.append(f"  {chunks}{span}, compared {row['at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, run {row['run_id']}")
@@ -65,7 +65,9 @@ def explain(row: Mapping[str, Any], keys: Iterable[Mapping[str, Any]]) -> list[s
     if row["replaced"]:
         lines += ["", "  Readers see another version by now, which was filled anew."]
     elif row["state"] == "different":
-        lines += ["", f"  Readers go on seeing what they saw: the batch layer below chunk {first}, speed from it on."]
+        if set(row["causes"]) != {LATE}:
+            kept = f"the batch layer below chunk {first} and the speed layer from it on"
+            lines += ["", f"  The run switched nothing: readers have, as before, {kept}."]
         lines.append(f"  All keys: SELECT * FROM ops.reconciliation_keys WHERE reconciliation = {row['id']}")
     elif row["differing"]:
         lines += ["", f"  next: headrace reconcile {view} --repair   (a speed layer without gaps)"]
@@ -73,13 +75,11 @@ def explain(row: Mapping[str, Any], keys: Iterable[Mapping[str, Any]]) -> list[s
 
 
 def still_open(row: Mapping[str, Any]) -> list[str]:
-    """A line about an earlier difference of which nothing has shown since that it is gone."""
+    """What leads to the words about an earlier difference, when nothing has shown since that it is gone."""
     if row["state"] == "different" or row["replaced"] or row["open_since"] is None:
         return []
-    return [
-        f"  They differed at {row['open_since'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, and were not shown to be equal"
-        " since: alerts.headrace_reconciliation"
-    ]
+    when = f"{row['open_since'].astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return ["", f"The layers differed first at {when} UTC, and were not shown to be equal since. Then it was:", ""]
 
 
 def side(values: Mapping[str, Any] | None) -> str:

@@ -1,8 +1,9 @@
 """Announces due views to Airflow: one event on a due view's own asset, which starts one run of it.
 
-Guarantees: at most one announcement a minute per view; none while a run of it is queued or running, and none within a
-minute of its last run; a view that failed is announced again only when there is more data or its file has changed; an
-announcement that Airflow lost (the DAG was just being made, or paused) is repeated.
+Guarantees: at most one announcement a minute per view (of a live view that only has more data, one in ten minutes);
+none while a run of it is queued or running, and none within that time of its last run; a view that failed is announced
+again only when there is more data or its file has changed; an announcement that Airflow lost (the DAG was just being
+made, or paused) is repeated.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from datetime import UTC, datetime, timedelta
 
 from headrace.orchestrate import due
 from headrace.orchestrate.client import CLOCKS, Airflow, now
-from headrace.orchestrate.due import Due
+from headrace.orchestrate.due import APART, LIVE_APART, Due
 from headrace.orchestrate.positions import Lake
 from headrace.orchestrate.watch import Parts
 from headrace.project import Project
 
-APART = timedelta(minutes=1)  # DESIGN §8: at most one run a minute per view
 STARTING = timedelta(seconds=15)  # an event becomes a run within a scheduler loop
 ASK = 10.0  # seconds between two talks with Airflow while something is due that can't be announced
 LOOK = (
@@ -61,10 +61,12 @@ class Announcer:
         if found:
             self._ask_at = moment + ASK
             self._look_at = 0.0  # what is due and stays unannounced is looked at again, not only when more is landed
-            self.parts.attempt("Airflow", lambda: self._announce(found, at))
+            ready = {n: one for n, one in found.items() if at - self._last(n) >= due.apart(self.views[n], one)}
+            if ready:
+                self.parts.attempt("Airflow", lambda: self._announce(ready, at))
 
     def _announce(self, found: dict[str, Due], at: datetime) -> None:
-        since = min([at - APART, *(self._announced[n].at for n in found if n in self._announced)])
+        since = min([at - LIVE_APART, *(self._announced[n].at for n in found if n in self._announced)])
         states = self.airflow.views(self.views, since)
         last = {name: state.last_run for name, state in states.items()}
         open_ = {name: one for name, one in found.items() if not self._tried(one, last.get(name))}
@@ -72,7 +74,9 @@ class Announcer:
         busy = {name for name, state in states.items() if state.busy or at - self._last(name) < STARTING}
         for name, one in due.hold_back(open_, busy, self.views).items():
             state = states.get(name)
-            if state is None or state.paused or state.busy or (state.last_run and at - state.last_run < APART):
+            if state is None or state.paused or state.busy:
+                continue
+            if state.last_run and at - state.last_run < due.apart(self.views[name], one):
                 continue
             self.airflow.announce(state.asset_id, one.reasons)
             self._announced[name] = _Announced(one.seen, at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 
 from headrace.project import Job, Project
@@ -13,16 +14,22 @@ from headrace.project.job import ON_NEW_DATA
 Positions = dict[str, dict[int, int]]  # table → partition → next offset
 FIRST = "first run"
 CHANGED = "its file was changed"
+APART = timedelta(minutes=1)  # DESIGN §8: at most one run a minute per view
+# The speed layer keeps a live view fresh to the second. Runs only make less of it provisional and keep short what a
+# speed job that begins again at the cut has to read: ten minutes of the log, while Flink keeps an hour of state.
+LIVE_APART = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class View:
-    """A view that runs on new data: the tables and the views its text names, and the text's version."""
+    """A view that runs on new data: the tables and the views its text names, the text's version, and whether it has a
+    speed layer."""
 
     name: str
     tables: tuple[str, ...]
     views: tuple[str, ...]
     version: str
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def views(project: Project, version: Callable[[Project, Job], str]) -> dict[str,
         if job.kind == "batch" and job.schedule == ON_NEW_DATA:
             tables = tuple(sorted({i.table for i in job.inputs if i.table in project.tables}))
             others = tuple(sorted({i.name for i in job.inputs if i.table not in project.tables}))
-            found[job.name] = View(job.name, tables, others, version(project, job))
+            found[job.name] = View(job.name, tables, others, version(project, job), job.live)
     return found
 
 
@@ -72,6 +79,11 @@ def due(view: View, landed: Positions, covered: Mapping[str, Published | None]) 
         return None
     state = (view.version, {t: landed.get(t, {}) for t in view.tables}, upstream)
     return Due(view.name, reasons, sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16])
+
+
+def apart(view: View, one: Due) -> timedelta:
+    """The least time between two runs of a view. More data can wait where a speed layer shows it, a new text can't."""
+    return LIVE_APART if view.live and one.reasons.keys().isdisjoint({FIRST, CHANGED}) else APART
 
 
 def hold_back(found: dict[str, Due], busy: set[str], known: dict[str, View]) -> dict[str, Due]:

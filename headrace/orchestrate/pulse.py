@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from headrace.orchestrate.announce import Announcer
 from headrace.orchestrate.names import dags_folder
+from headrace.orchestrate.speed import SpeedJobs
 from headrace.orchestrate.streams import Streams
 from headrace.orchestrate.watch import Files, Parts
 from headrace.project import Project, load
@@ -56,6 +57,7 @@ class Pulse:
         self._announcer: Announcer | None = None
         self._quiet: Quiet | None = None
         self._streams: Streams | None = None
+        self._speed: SpeedJobs | None = None
         self._controls: Watched | None = None
 
     def beats(self) -> list[tuple[str, float, Callable[[], None]]]:
@@ -65,6 +67,7 @@ class Pulse:
             ("new data", BEAT, self.announce),
             ("connectors", SLOW_BEAT, self.restart_connectors),
             ("stream jobs", SLOW_BEAT, self.start_streams),
+            ("speed jobs", SLOW_BEAT, self.start_speed_jobs),
         ]
 
     def follow_files(self) -> None:
@@ -98,6 +101,12 @@ class Pulse:
         if self._streams is None or self._streams.project is not self.project:
             self._streams = Streams(self.project, self.parts)
         self._streams.beat()
+
+    def start_speed_jobs(self) -> None:
+        """Starts the DAG of each live view whose speed job should run and doesn't."""
+        if self._speed is None or self._speed.project is not self.project:
+            self._speed = SpeedJobs(self.project, self.parts)
+        self._speed.beat()
 
     def restart_connectors(self) -> None:
         """Starts failed connectors again, stops paused ones, begins snapshots anew where they were asked for or columns

@@ -7,16 +7,13 @@ cancelled) is noticed here within seconds; the DAG's own schedule would take min
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from headrace.orchestrate import names
+from headrace.orchestrate.backoff import Backoff
 from headrace.orchestrate.client import Airflow
 from headrace.orchestrate.watch import Parts
 from headrace.project import Project
-
-APART = 60.0  # seconds between two starts of one job with the same code; twice as long after each that did not help
-LONGEST = 3600.0
 
 
 class Streams:
@@ -35,7 +32,7 @@ class Streams:
         self.flink = Flink(project.addresses.flink_rest)
         self._orphans: set[str] = set()
         self._codes: dict[str, str] = {}
-        self._tried: dict[tuple[str, str], tuple[float, float]] = {}  # job and code → when, and seconds to wait since
+        self._backoff = Backoff()
 
     def beat(self) -> None:
         """One look. Raises HeadraceError while Flink is away; while Airflow is, a later beat starts what is missing."""
@@ -44,8 +41,8 @@ class Streams:
         if not self.jobs:
             return
         missing = self._missing(jobs)
-        self._tried = {key: known for key, known in self._tried.items() if key[0] in missing}
-        wanted = {name: why for name, why in missing.items() if self._rested(name)}
+        self._backoff.only(missing)
+        wanted = {n: why for n, why in missing.items() if self._backoff.rested(n, self._versions[n])}
         if wanted:
             self.parts.attempt("Airflow", lambda: self._start(wanted))
 
@@ -65,8 +62,7 @@ class Streams:
             dag = names.stream_dag(name)
             if dag not in active and self.airflow.start(dag, f"{name} {why}"):
                 self.parts.log(f"{name} {why}: its DAG is started")
-                key = (name, self._versions[name])
-                self._tried[key] = (time.monotonic(), min(2 * self._tried.get(key, (0, APART / 2))[1], LONGEST))
+                self._backoff.tried(name, self._versions[name])
 
     def _missing(self, jobs: list[dict[str, Any]]) -> dict[str, str]:
         """Job → what is wrong with it."""
@@ -84,7 +80,3 @@ class Streams:
         if not self._codes.get(jid):
             self._codes[jid] = self.flink.code(jid)
         return self._codes[jid]
-
-    def _rested(self, name: str) -> bool:
-        at, wait = self._tried.get((name, self._versions[name]), (0.0, 0.0))
-        return time.monotonic() - at > wait

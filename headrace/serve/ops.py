@@ -130,3 +130,11 @@ def from_json(value: dict[str, dict[str, int]] | None) -> Positions:
 def behind(mine: Positions, theirs: Positions) -> bool:
     """Whether `mine` lacks anything that `theirs` covers, in a table both know."""
     return any(mine[t].get(p, 0) < offset for t, parts in theirs.items() if t in mine for p, offset in parts.items())
+
+
+def live_versions(connection: psycopg.Connection) -> dict[str, str]:
+    """Live view → the version of it that readers see; empty before the first one was published."""
+    there = connection.execute("SELECT to_regclass('ops.live_views')").fetchone()
+    if there is None or there[0] is None:
+        return {}
+    return dict(connection.execute("SELECT view, version FROM ops.live_views").fetchall())

@@ -86,8 +86,8 @@ def add(connection: psycopg.Connection, row: Mapping[str, Any], keys: Sequence[K
         return found[0]
 
 
-def newest(connection: psycopg.Connection, view: str) -> dict[str, Any] | None:
-    """The newest comparison of a view as a row of ops.reconciliation; None when there is none.
+def newest(connection: psycopg.Connection, view: str, state: str = "") -> dict[str, Any] | None:
+    """The newest comparison of a view, or the newest with a state, as a row of ops.reconciliation; None without one.
 
     `replaced` says whether readers see another version by now, `open_since` when a difference was found first that no
     later comparison has shown to be gone.
@@ -96,8 +96,9 @@ def newest(connection: psycopg.Connection, view: str) -> dict[str, Any] | None:
 
     with connection.cursor(row_factory=dict_row) as cursor:
         query = f"""SELECT r.*, (SELECT min(a.raised_at) FROM {ALERTS} AS a WHERE a.view = r.view AND a.is_open)
-            AS open_since FROM ops.reconciliation AS r WHERE r.view = %s ORDER BY r.id DESC LIMIT 1"""
-        row = cursor.execute(query, (view,)).fetchone()  # type: ignore[arg-type]
+            AS open_since FROM ops.reconciliation AS r WHERE r.view = %(view)s AND %(state)s IN ('', r.state)
+            ORDER BY r.id DESC LIMIT 1"""
+        row = cursor.execute(query, {"view": view, "state": state}).fetchone()  # type: ignore[arg-type]
         if row is None:
             return None
         known = None

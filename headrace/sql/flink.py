@@ -34,6 +34,7 @@ _PATTERNS = {
 }
 _END = r"\z"
 _RAW = "{}_bus"
+DISCOVERY = "10 s"  # after which a live view reads a new partition; by itself Flink would look every five minutes
 _PARTITION = 10**15  # offsets stay below it: partition and offset together fit one BIGINT
 
 
@@ -80,6 +81,7 @@ def raw_table(
     if start:
         options["scan.startup.mode"] = "specific-offsets"
         options["scan.startup.specific-offsets"] = ";".join(f"partition:{p},offset:{o}" for p, o in start.items())
+        options["scan.topic-partition-discovery.interval"] = DISCOVERY
     return (
         f"CREATE TEMPORARY TABLE {name(_RAW.format(contract.table))} (\n  {columns},\n"
         "  `__appended_at` TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,\n"

@@ -1,4 +1,4 @@
-"""How the stream jobs are, for `status`: state, restarts, age of the last checkpoint, late rows, last failure."""
+"""How the jobs at Flink are, for `status`: state, restarts, age of the last checkpoint, late rows, last failure."""
 
 from __future__ import annotations
 
@@ -7,49 +7,89 @@ from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.project import Project
+from headrace.serve import ops
 from headrace.serve.database import connect
-from headrace.stream import plan, record
+from headrace.stream import plan, record, speed
 from headrace.stream.flink_rest import Flink
 
 _LATE = "numLateRecordsDropped"
 
 
 def list_jobs(project: Project) -> list[dict[str, object]]:
-    """One row per stream job of the project; changes nothing.
+    """One row per stream job of the project (`kind` 'alert view'), then one per live view (`kind` 'live view') and one
+    more for each further version of it whose speed job runs; changes nothing.
 
     `state`: RUNNING, RESTARTING, … as Flink says; STOPPED when `down` stopped it; LOST when it should run and doesn't;
     NEW when it never ran; UNKNOWN when Flink does not answer. `checkpoint_age` in seconds. `late`: rows that came after
-    their window had closed, since the job last started.
+    their window had closed, since the job last started; a speed job has none, for it counts rows whenever they come.
     """
-    jobs = [j for j in project.jobs if j.kind == "stream"]
-    with connect(project) as connection:
-        records = {j.name: record.read(connection, j.name) or record.Record(j.name) for j in jobs}
-    flink = Flink(project.addresses.flink_rest)
-    try:
-        running = {j["name"]: j for j in reversed(flink.jobs())}
-        known = True
-    except HeadraceError:
-        running, known = {}, False
-    rows = []
-    for job in jobs:
-        kept, run = records[job.name], running.get(plan.flink_name(project, job))
-        row: dict[str, object] = {
-            "job": job.name,
-            "state": "",
-            "flink_job_id": kept.flink_job_id,
-            "restarts": None,
-            "checkpoint_age": None,
-            "late": None,
-            "error": kept.error,
-        }
-        if run:
-            row |= {"flink_job_id": run["jid"], "state": run["state"], **_health(flink, run["jid"])}
-            row["error"] = row["error"] or kept.error
-        else:
-            ran = "LOST" if kept.flink_job_id else "NEW"
-            row["state"] = "UNKNOWN" if not known else "STOPPED" if kept.state == "STOPPED" else ran
-        rows.append(row | {"note": kept.note})
-    return rows
+    look = _Look(project)
+    return look.alerts() + look.speeds()
+
+
+class _Look:
+    """What Flink and PostgreSQL say at one moment."""
+
+    def __init__(self, project: Project) -> None:
+        import psycopg
+
+        self.project = project
+        self.streams = [j for j in project.jobs if j.kind == "stream"]
+        self.records: dict[str, record.Record | None] = {}
+        self.versions: dict[str, str] = {}
+        with connect(project) as connection:
+            try:
+                self.records = {j.name: record.read(connection, j.name) for j in self.streams}
+                self.versions = ops.live_versions(connection)
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                pass  # nothing was ever run here
+        self.flink = Flink(project.addresses.flink_rest)
+        try:
+            self.jobs, self.known = self.flink.jobs(), True
+        except HeadraceError:
+            self.jobs, self.known = [], False
+
+    def alerts(self) -> list[dict[str, object]]:
+        running = {j["name"]: j for j in reversed(self.jobs)}
+        rows = []
+        for job in self.streams:
+            kept = self.records.get(job.name) or record.Record(job.name)
+            run = running.get(plan.flink_name(self.project, job))
+            row = _row("alert view", job.name, kept.flink_job_id) | {"error": kept.error}
+            if run:
+                row |= {"flink_job_id": run["jid"], "state": run["state"], **_health(self.flink, run["jid"])}
+                row["error"] = row["error"] or kept.error
+            else:
+                row["state"] = "STOPPED" if self.known and kept.state == "STOPPED" else self._absent(kept.flink_job_id)
+            rows.append(row | {"note": kept.note})
+        return rows
+
+    def speeds(self) -> list[dict[str, object]]:
+        running = speed.named(self.project, self.jobs)
+        states = {j["jid"]: j["state"] for j in self.jobs}
+        live = [j.name for j in self.project.jobs if j.kind == "batch" and j.live]
+        # A view without a published version is listed by the jobs that fill its first one, if there are any.
+        first = {name for name in live if name not in self.versions and any(of == name for of, _ in running)}
+        wanted = [(name, self.versions.get(name, "")) for name in live if name not in first]
+        rows = []
+        for name, version in dict.fromkeys([*wanted, *sorted(running)]):
+            job = running.get((name, version), "")
+            row = _row("live view", name, job)
+            if job:
+                row |= {"state": states[job], **_health(self.flink, job), "late": None}
+                row["note"] = "" if self.versions.get(name) == version else f"version {version}, not shown to readers"
+            else:
+                row["state"] = self._absent(version)
+            rows.append(row)
+        return rows
+
+    def _absent(self, ran: str) -> str:
+        return "UNKNOWN" if not self.known else "LOST" if ran else "NEW"
+
+
+def _row(kind: str, job: str, flink_job_id: str) -> dict[str, object]:
+    row: dict[str, object] = {"job": job, "kind": kind, "state": "", "flink_job_id": flink_job_id, "restarts": None}
+    return row | {"checkpoint_age": None, "late": None, "error": "", "note": ""}
 
 
 def _health(flink: Flink, job_id: str) -> dict[str, object]:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from threading import Event, Thread
 from typing import Any
@@ -21,7 +22,7 @@ from headrace.project import Project, load
 from headrace.serve.database import connect
 from tests.engine.ingest.conftest import workers
 
-COLUMNS = "id integer key;shop integer;kind string;amount decimal(10,2);at timestamp"
+COLUMNS = "id integer key;shop integer;kind string;amount decimal(10,2);placed timestamp"
 KINDS = ("open", "paid", "void", None)
 Row = dict[str, Any]
 
@@ -34,6 +35,7 @@ class Table:
     name: str
     rows: dict[int, Row] = field(default_factory=dict)
     next_id: int = 1
+    lsn: int = 0
     chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     def __post_init__(self) -> None:
@@ -44,7 +46,7 @@ class Table:
         amount = None if self.chance.random() < 0.1 else f"{self.chance.randrange(-10_000, 100_000) / 100:.2f}"
         day, kind = self.chance.randrange(1, 5), self.chance.choice(KINDS)
         return {"id": id_, "shop": self.chance.randrange(1, 8), "kind": kind, "amount": amount,
-                "at": f"2026-01-0{day}T23:59:{self.chance.randrange(10, 60)}.5Z"}  # fmt: skip
+                "placed": f"2026-01-0{day}T23:59:{self.chance.randrange(10, 60)}.5Z"}  # fmt: skip
 
     def insert(self) -> None:
         row = self.row(self.next_id)
@@ -57,7 +59,7 @@ class Table:
         id_ = self.chance.choice([*self.rows])
         old, new = self.rows[id_], self.row(id_)
         if self.chance.random() < 0.5:
-            new |= {"shop": old["shop"], "at": old["at"]}
+            new |= {"shop": old["shop"], "placed": old["placed"]}
         self.rows[id_] = new
         self.send("u", old, new)
 
@@ -70,7 +72,9 @@ class Table:
 
     def send(self, op: str, before: Row | None, after: Row | None, **source: Any) -> None:
         id_ = (after or before or {})["id"]
-        value = {"op": op, "before": before, "after": after, "source": {"ts_ms": 0, **source}, "ts_ms": 0}
+        self.lsn += 1
+        place = {"lsn": self.lsn, "txId": self.lsn, "sequence": f'["{self.lsn}","{self.lsn}"]', "ts_ms": 0, **source}
+        value = {"op": op, "before": before, "after": after, "source": place, "ts_ms": 0}
         partition = id_ % self.project.settings.partitions
         self.producer.produce(self.table.topic, json.dumps(value).encode(), json.dumps({"id": id_}), partition)
         self.producer.flush()
@@ -78,10 +82,10 @@ class Table:
     def plain(self, query: str) -> list[tuple[Any, ...]]:
         """What the query gives over the rows as they are now."""
         kinds = {"id": pa.int64(), "shop": pa.int64(), "kind": pa.string(), "amount": pa.decimal128(10, 2),
-                 "at": pa.timestamp("us", "UTC")}  # fmt: skip
+                 "placed": pa.timestamp("us", "UTC")}  # fmt: skip
         columns = {n: [r[n] for r in self.rows.values()] for n in kinds}
         columns["amount"] = [None if a is None else Decimal(a) for a in columns["amount"]]
-        columns["at"] = [pa.scalar(a.rstrip("Z")).cast(pa.timestamp("us")).as_py() for a in columns["at"]]
+        columns["placed"] = [datetime.fromisoformat(a) for a in columns["placed"]]
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.register(self.name, pa.table({n: pa.array(v).cast(kinds[n]) for n, v in columns.items()}))

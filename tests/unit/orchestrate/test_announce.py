@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -92,6 +93,16 @@ def test_new_data_is_announced_once_and_at_most_once_a_minute(announcer, world):
     world.data["visits"] = {0: 3}  # data flows on; no run covers anything
     found = after(announcer, world, 600)
     assert 1 <= len(found) <= 10
+
+
+def test_a_live_view_is_announced_every_ten_minutes_and_holds_nobody_back(announcer, world):
+    announcer.views["visits_per_bed"] = replace(announcer.views["visits_per_bed"], live=True)
+    world.data["visits"] = {0: 2}
+    assert after(announcer, world, 590) == [1]  # no run covers anything
+    assert after(announcer, world, 30) == [1]
+    world.set("visits_per_bed", last_run=world.now())
+    world.data["beds"] = {0: 2}
+    assert after(announcer, world, 60) == [2]
 
 
 def test_a_view_that_is_busy_or_paused_is_left_alone(announcer, world):

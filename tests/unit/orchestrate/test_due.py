@@ -54,6 +54,18 @@ def test_a_view_is_due_when_a_view_it_reads_covers_more(clinic):
     assert found.reasons == {"visits_per_bed": 3}
 
 
+def test_more_data_of_a_live_view_can_wait_and_a_new_text_cannot(clinic):
+    text = "-- Visits per bed.\n-- live: {}\nSELECT id, COUNT(*) AS visits FROM visits GROUP BY id\n"
+    waits = {}
+    for live in ("true", "false"):
+        view = views(clinic(**{"jobs/batch/visits_per_bed.sql": text.format(live)}))["visits_per_bed"]
+        versions = (view.version, "the text before")
+        found = [due(view, {"visits": {0: 9}}, {view.name: Published({"visits": {0: 5}}, v)}) for v in versions]
+        found.append(due(view, {"visits": {0: 9}}, {view.name: None}))
+        waits[live] = [module.apart(view, one).total_seconds() for one in found if one]
+    assert waits == {"true": [600, 60, 60], "false": [60, 60, 60]}
+
+
 def test_scheduled_views_are_left_to_their_schedule(clinic):
     assert "tariffs_now" not in views(clinic())
 

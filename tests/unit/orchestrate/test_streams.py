@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.orchestrate import streams
+from headrace.orchestrate import backoff
 from headrace.orchestrate.streams import Streams
 from headrace.orchestrate.watch import Parts
 
@@ -42,7 +42,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch) -> World:
     world = World()
-    monkeypatch.setattr(streams.time, "monotonic", world.monotonic)
+    monkeypatch.setattr(backoff.time, "monotonic", world.monotonic)
     return world
 
 

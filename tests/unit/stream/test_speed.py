@@ -63,6 +63,7 @@ def test_every_partition_begins_where_it_is_said_and_others_at_their_beginning(d
     assert "'partition:0,offset:40;partition:1,offset:0;partition:2,offset:0'" in visits
     assert "'partition:0,offset:0;partition:1,offset:3'" in notes
     assert all("'properties.isolation.level' = 'read_committed'" in s for s in (visits, notes))
+    assert all("'scan.topic-partition-discovery.interval' = '10 s'" in s for s in (visits, notes))
     assert any(s.endswith("WHERE chunk >= 7") for s in found)
 
 
