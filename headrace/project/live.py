@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headrace.errors import HeadraceError, Place, Problem
-from headrace.project.contract import FREEZE
+from headrace.project.contract import FREEZE, Contract
 from headrace.project.job import Job
 from headrace.project.project import Project
 from headrace.sql.live.parse import compile_live
@@ -19,9 +19,19 @@ def live_tables(project: Project) -> dict[str, Table]:
     """
     modes = {source.name: source.mode for source in project.sources}
     return {
-        name: Table(name, table.contract.columns, table.contract.key, modes[table.source])
+        name: Table(
+            name,
+            table.contract.columns,
+            table.contract.key,
+            modes[table.source],
+            _messages(table.topic, table.contract),
+        )
         for name, table in project.tables.items()
     }
+
+
+def _messages(topic: str, contract: Contract) -> str:
+    return f"{topic} {contract.event_id} {contract.horizon}" if contract.event_id else topic
 
 
 def compiled(project: Project, job: Job) -> tuple[View | None, list[Problem]]:

@@ -34,6 +34,7 @@ class Table:
     columns: tuple[Any, ...]  # each a Column
     key: tuple[str, ...] = ()
     mode: str = IMAGES
+    messages: str = ""  # which messages are its changes, and which of them count: another answer is another version
 
     def type_of(self, column: str) -> Type | None:
         """The type of a column; None when the table has none of that name."""

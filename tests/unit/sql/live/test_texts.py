@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,13 @@ def test_texts_are_quoted_for_each_engine(value: str):
     escaped = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     assert flink.Flink(str).text(node) == postgres.Postgres(str).text(node) == doubled
     assert spark.Spark(str).text(node) == escaped
+
+
+def test_other_messages_make_another_version(tmp_path: Path):
+    """A topic of its own, or another rule of which events count: partials of the old ones are not those of the new."""
+    tables_, one = live_tables(PROJECT), view(NEWEST)
+    for messages in ("events.others occurrence 60.0", tables_["deliveries"].messages + "1"):
+        other = tables_ | {"deliveries": replace(tables_["deliveries"], messages=messages)}
+        found = compile_live("by_city", NEWEST, other).view
+        assert found is not None and tables.version(found) != tables.version(one)
+    assert PROJECT.table("deliveries").topic in one.table.messages
