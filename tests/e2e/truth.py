@@ -110,13 +110,6 @@ def _mariadb(address: str, source: Source) -> Iterable[tuple[Table, list[tuple]]
             yield table, list(cursor.fetchall())
 
 
-def mariadb(project: Project, source: str) -> pymysql.Connection:
-    """A connection to the source's database, in UTC; each statement sees what is committed when it begins."""
-    connection = _connected(project.addresses.source(project.source(source)))
-    connection.autocommit(True)
-    return connection
-
-
 def _connected(address: str) -> pymysql.Connection:
     parts = urlsplit(address)
     secret = unquote(parts.password or "")
