@@ -15,8 +15,7 @@ setup: ## environments, jars and servers; quick when they are there
 	@sh headrace/local/bootstrap.sh
 
 run: setup ## all set-up, then the example company runs; ends with views, alerts and addresses, and stays up
-	@$(HEADRACE) up --prepare "$(PYTHON) -m demo --prepare" --keep demo="$(PYTHON) -m demo --forever --rate $(RATE)" \
-		--keep partner="$(PYTHON) -m demo --serve"
+	@$(HEADRACE) up --prepare "$(PYTHON) -m demo --prepare" --keep demo="$(PYTHON) -m demo --forever --rate $(RATE)"
 	@$(PYTHON) -m headrace.local.welcome
 
 stop: ## stop what `make run` started; data stays
@@ -29,8 +28,8 @@ define tests
 	HEADRACE_TESTS_FOLDER="$$folder" $(PYTHON) -m pytest -q --durations=15 $(1)
 endef
 
-# Half of the engine tests wait for servers most of the time: two processes with servers of their own take two thirds of
-# the time of one. The first one's output comes when it has ended, and either one's failure is the target's.
+# Many engine tests wait for servers: two processes, with servers of their own, leave the cores less idle. The first one's
+# output comes when it has ended, and either one's failure is the target's.
 FIRST  := tests/engine/audit/ tests/engine/ingest/
 SECOND := $(filter-out $(FIRST) %__pycache__/,$(wildcard tests/engine/*/))
 define engine
