@@ -51,10 +51,10 @@ def recorded(project: Project, job: Job, full: bool) -> Iterator[tuple[psycopg.C
         try:
             yield lock, run_id
         except Superseded as error:
-            _failed(project, job, run_id, error, "superseded")
+            failed(project, job, run_id, error, "superseded")
             raise
         except BaseException as error:
-            _failed(project, job, run_id, error)
+            failed(project, job, run_id, error)
             raise
 
 
@@ -70,7 +70,7 @@ def code_version(project: Project, job: Job) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _failed(project: Project, job: Job, run_id: uuid.UUID, error: BaseException, state: str = "failed") -> None:
+def failed(project: Project, job: Job, run_id: uuid.UUID, error: BaseException, state: str = "failed") -> None:
     """Records the failure on a connection of its own: the lock's may be what failed."""
     text = (
         "\n".join(p.render(project.root) for p in error.problems)

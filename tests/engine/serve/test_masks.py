@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
-from headrace.batch import run as batch
+from headrace.batch import recorded
 from headrace.errors import HeadraceError
 from headrace.project import Project
 from headrace.project.personal import personal
@@ -71,7 +71,7 @@ def test_the_reader_finds_no_personal_value_anywhere(project: Project) -> None:
         # whatever may be said about a job that reads such columns
         broken = HeadraceError(f"the value '{SECRET}' cannot be cast", hint=SECRET)
         run = ops.start(owner, "guest_list", "code", False)
-        batch._failed(project, project.job("guest_list"), run, broken)
+        recorded.failed(project, project.job("guest_list"), run, broken)
         stream = _Ensure.__new__(_Ensure)
         stream.project, stream.job, stream.connection = project, project.job("arrival"), owner
         stream.record = record.read(owner, "arrival") or record.Record("arrival")
