@@ -6,7 +6,7 @@ PYTHON   := .venv/bin/python
 RATE     ?= 2
 export HEADRACE_STARTED := $(shell date +%s)
 
-.PHONY: help setup run stop test unit engine first second e2e lint bench dashboards clean
+.PHONY: help setup run stop test unit engine e2e lint bench dashboards clean
 
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -28,32 +28,17 @@ define tests
 	HEADRACE_TESTS_FOLDER="$$folder" $(PYTHON) -m pytest -q --durations=15 $(1)
 endef
 
-# Many engine tests wait for servers: two processes, with servers of their own, leave the cores less idle. The first one's
-# output comes when it has ended, and either one's failure is the target's.
-FIRST  := tests/engine/audit/ tests/engine/ingest/
-SECOND := $(filter-out $(FIRST) %__pycache__/,$(wildcard tests/engine/*/))
-define engine
-	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; $(MAKE) --no-print-directory first >"$$log" 2>&1 & first=$$!; \
-	$(MAKE) --no-print-directory second; second=$$?; wait $$first; first=$$?; cat "$$log"; exit $$((first | second))
-endef
-
 # One after the other: the servers of one kind of test are gone before the next begins.
 test: setup lint ## all set-up, then every test; stops what it started
 	$(call tests,tests/unit)
-	$(engine)
+	$(call tests,tests/engine)
 	$(call tests,tests/e2e)
 
 unit: setup ## tests without an engine
 	$(call tests,tests/unit)
 
 engine: setup ## tests with one real engine
-	$(engine)
-
-first:
-	$(call tests,$(FIRST))
-
-second:
-	$(call tests,$(SECOND))
+	$(call tests,tests/engine)
 
 e2e: setup ## tests of the whole platform
 	$(call tests,tests/e2e)

@@ -31,7 +31,7 @@ QUERY = (
     + " GROUP BY shop, CAST(placed AS DATE)"
 )
 SHOWN = "shop, day, total, n, paid, voids"
-HISTORIES = min(int(os.environ.get("HEADRACE_HISTORIES", "8")), 500)
+HISTORIES = min(int(os.environ.get("HEADRACE_HISTORIES", "4")), 500)
 
 
 class World:
