@@ -24,12 +24,10 @@ from headrace.live.standing import standing
 from headrace.project import Job, Project
 from headrace.pulls.pull import pull
 from headrace.stream import ensure as stream
+from headrace.stream.speed import NUDGE_SECONDS
 
 Targets = dict[tuple[str, int], int]
 POLL_SECONDS = 0.3
-# Flink tells the bus which offsets a checkpoint covers when its reader next wakes up: with the next record, or after
-# its poll of ten seconds. On a quiet topic a further marker wakes it, once a checkpoint (every 3 s) has had its time.
-NUDGE_SECONDS = 3.5
 
 
 @dataclass(frozen=True)

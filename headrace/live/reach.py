@@ -17,7 +17,7 @@ from headrace.stream import speed
 def reached(project: Project, job: Job) -> Positions | None:
     """Table → partition → the next offset that the view lacks; None when this version of it was never published.
 
-    What of the batch layer is past the speed layer's last checkpoint counts too: a quiet job commits nothing.
+    Said by the speed job's last checkpoint: it reads everything from the cut on.
     """
     view = _published(project, job)
     return speed.reached(project, view) if view else None

@@ -223,7 +223,9 @@ class _Run:
         """An event may repeat one from before the cut: the job must have seen a horizon of them."""
         horizon = self.table.contract.horizon or 0.0
         start = self._moment(part.cut).timestamp() - horizon
-        found = glance(self.landing, {}, part.until, cuts.moment(int(start), 1), None)
+        # The last cut's begin lies a horizon before that cut, so nothing wanted lies before it.
+        since = part.part.begins if isinstance(part.part, Between) else {}
+        found = glance(self.landing, since, part.until, cuts.moment(int(start), 1), None)
         return {p: min(offset, found.begins.get(p, offset)) for p, offset in driving.items()}
 
     def _start(self, part: _Part, begins: ops.Positions) -> None:
