@@ -18,6 +18,7 @@ from headrace.ingest import topics
 from headrace.project import Project, Source, Table
 
 SECONDS = 5  # to connect; a database that takes longer counts as away
+_LOCK_SECONDS = 2  # to wait for a lock on a service's table
 _CREATE = "CREATE TABLE IF NOT EXISTS {} (name varchar(64) PRIMARY KEY, marker varchar(64) NOT NULL, at {} NOT NULL)"
 
 _SIGNALS = "CREATE TABLE IF NOT EXISTS {} (id varchar(64) PRIMARY KEY, type varchar(32) NOT NULL, data varchar(2048))"
@@ -129,6 +130,8 @@ def _postgresql(cursor: Any, source: Source) -> list[str]:
         raise HeadraceError(
             f"source {source.name!r}: wal_level is {level!r}", place=source.place, hint="set wal_level = logical"
         )
+    # A change of a table waits for the transactions on it, and everything that comes later waits behind the change.
+    cursor.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'")
     warnings = _attempt(
         cursor, _CREATE.format(topics.marker_table(source), "timestamptz"), source, "make the marker table"
     )
@@ -183,6 +186,10 @@ def _attempt(cursor: Any, statement: str, source: Source, what: str) -> list[str
         cursor.execute(statement)
     except (psycopg.errors.InsufficientPrivilege, pymysql.err.OperationalError) as error:
         return [f"source {source.name!r}: could not {what} ({words(error)})"]
+    except psycopg.errors.LockNotAvailable:
+        message = f"source {source.name!r}: a transaction is open that {statement} has to wait for"
+        hint = "it is tried again by itself; or run the statement yourself when the table is quiet"
+        raise HeadraceError(message, place=source.place, hint=hint) from None
     return []
 
 

@@ -41,7 +41,9 @@ def _lsn(source: dict[str, Any]) -> str:
     """The change's LSN, but not before the last commit that the connector had passed when it wrote the change.
 
     A transaction that was open when the snapshot was taken and committed later has changes with LSNs below the
-    snapshot's: by their LSN alone they would lose against the snapshot's rows, which don't have them.
+    snapshot's, and in the first one the connector has passed no commit yet: by LSNs they would lose against the
+    snapshot's rows, which don't have them. What is streamed was committed behind the snapshot, always; so its rows
+    come before all changes of their epoch, and in the order of its attempts.
 
     A row of an incremental snapshot has no LSN of its own, only the last commit that was passed when its chunk's window
     was closed. Every change that its chunk may lack comes behind that commit; the window's own changes replace rows.
@@ -52,7 +54,7 @@ def _lsn(source: dict[str, Any]) -> str:
         return f"{passed:020d}/"
     lsn = source["lsn"]
     if source.get("snapshot") not in (None, "false"):
-        return f"{lsn:020d}/"
+        return f"{0:020d}/{lsn:020d}"
     return f"{max(lsn, _last_commit(source)):020d}/{lsn:020d}"
 
 

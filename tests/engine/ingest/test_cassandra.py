@@ -51,13 +51,17 @@ def base(shared) -> Project:
 
 
 @pytest.fixture(scope="module")
-def ring(base) -> Iterator[Callable[..., Any]]:
-    """ring(statement, …) runs CQL."""
-    user = ("headrace", base.addresses.secret("RING_PASSWORD"))
-    with probe.cassandra_session(base.addresses.source_port("ring"), user) as session:
-        for table in TABLES:
-            session.execute(f"CREATE TABLE ring.{table}")
-        yield lambda statement, *values: session.execute(statement, values or None)
+def ring(base) -> Callable[..., Any]:
+    """ring(statement, …) runs CQL, on a session of its own: a test kills the server, and old sessions with it."""
+
+    def run(statement: str, *values: Any) -> Any:
+        user = ("headrace", base.addresses.secret("RING_PASSWORD"))
+        with probe.cassandra_session(base.addresses.source_port("ring"), user) as session:
+            return session.execute(statement, values or None)
+
+    for table in TABLES:
+        run(f"CREATE TABLE ring.{table}")
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -97,9 +97,11 @@ def test_a_transaction_open_during_the_snapshot_comes_after_it() -> None:
     """Its change stands in the log before the snapshot's position, its commit after it."""
     position = positioner("postgresql")
     snapshot = position({"lsn": 100, "snapshot": "true", "sequence": '[null,"100"]'})
+    again = position({"lsn": 110, "snapshot": "last", "sequence": '[null,"110"]'})
+    first = position({"lsn": 80, "snapshot": "false", "sequence": '[null,"80"]'})
     late = position({"lsn": 90, "snapshot": "false", "sequence": '["120","90"]'})
     after = position({"lsn": 130, "snapshot": "false", "sequence": '["120","130"]'})
-    assert snapshot < late < after
+    assert snapshot < again < first < late < after
 
 
 def test_events_land_as_they_came(land, record) -> None:
