@@ -54,6 +54,7 @@ _COMMON = {
     "transforms.epoch.header": headers.EPOCH,
 }
 EPOCH = "transforms.epoch.value.literal"
+SLOT = "slot"  # name of a row that a snapshot of PostgreSQL's marker table has besides: where the stream begins
 
 
 def config(project: Project, source: Source, epoch: int) -> dict[str, str]:
@@ -88,8 +89,12 @@ def beat(source: Source) -> str:
 
 
 def _postgresql(project: Project, source: Source) -> dict[str, str]:
-    own = topics.own_name(project, source)
+    own, markers = topics.own_name(project, source), topics.marker_table(source)
+    override = "snapshot.select.statement.overrides"
+    slot = f"SELECT '{SLOT}', confirmed_flush_lsn::text, now() FROM pg_replication_slots WHERE slot_name = '{own}'"
     return {
+        override: markers,
+        f"{override}.{markers}": f"SELECT name, marker, at FROM {markers} UNION ALL {slot}",
         "database.dbname": topics.database(source),
         "plugin.name": "pgoutput",
         "slot.name": own,

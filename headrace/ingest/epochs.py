@@ -7,6 +7,8 @@ also holds for a table that is empty now. Until then the old rows stay, and `sta
 * A whole source: its connector begins anew under a new epoch. It streams only when its snapshot is complete. So the
   snapshot was complete when a row of the marker table comes as a change; its position is that of the last row of the
   marker table which the snapshot brought before (a snapshot that was killed and begun again brings it twice).
+  In PostgreSQL only the snapshot that comes with a new slot fits its stream exactly: one that was begun again reads
+  where the log ends after it began to look, and what is committed in between is in neither. It has a next epoch.
 * One table: a row in the signal table asks its connector to bring the table in chunks between its changes, in order
   with them. The position of that row in the log is the snapshot's: whatever is in the table at the end was brought, or
   changed, behind it. The connector tells on a topic when it is through.
@@ -24,7 +26,7 @@ from uuid import uuid4
 import orjson
 
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, controls, headers, markers, topics
+from headrace.ingest import bus, controls, debezium, headers, markers, topics
 from headrace.ingest.controls import Records
 from headrace.ingest.positions import positioner
 from headrace.project import Project, Source, Table
@@ -100,9 +102,13 @@ def settle(project: Project, records: Records) -> list[Open]:
         if one.failed:
             still.append(one)
         elif not one.table:
-            position = _of_source(project, source, one.epoch)
+            position, fits = _of_source(project, source, one.epoch)
             if position is None:
                 still.append(one)
+                continue
+            if not fits:
+                still.append(Open(source.name, "", controls.now(), one.epoch + 1))
+                controls.write(project, {(ASKED, source.name): {"epoch": one.epoch + 1, "since": controls.now()}})
                 continue
             markers.complete(project, [t.topic for t in source.tables], one.epoch, position)
             controls.write(project, {(COMPLETE, source.name): {"epoch": one.epoch, "position": position}})
@@ -133,17 +139,25 @@ def _settle_table(project: Project, source: Source, table: Table, one: Open) -> 
     return [] if outcome in _GOOD else [Open(one.source, one.table, one.since, one.epoch, one.id, outcome)]
 
 
-def _of_source(project: Project, source: Source, epoch: int) -> str | None:
-    """The position of the complete snapshot of an epoch; None when there is none."""
-    position, found, complete = positioner(source.kind), None, None
+def _of_source(project: Project, source: Source, epoch: int) -> tuple[str | None, bool]:
+    """The position of the complete snapshot of an epoch, None when there is none, and whether its stream fits it."""
+    position, found, complete, fits = positioner(source.kind), None, None, True
     for message in bus.read_to_end(project, topics.marker_topic(source)):
         if headers.parse(message.headers()).epoch == epoch and message.value():
             change = orjson.loads(message.value())
-            if change.get("op") == "r":
-                found, complete = position(change["source"]), None
-            else:
+            if change.get("op") != "r":
                 complete = found
-    return complete
+                continue
+            found, complete = position(change["source"]), None
+            row = change.get("after") or {}
+            if row.get("name") == debezium.SLOT:
+                fits = _lsn(row["marker"]) == change["source"]["lsn"]
+    return complete, fits
+
+
+def _lsn(text: str) -> int:
+    high, _, low = text.partition("/")
+    return int(high, 16) << 32 | int(low, 16)
 
 
 def _of_signal(project: Project, source: Source, id: str) -> tuple[int, str] | None:

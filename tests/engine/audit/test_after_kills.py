@@ -16,7 +16,7 @@ import pytest
 
 from headrace.audit.certificate import audit
 from headrace.errors import HeadraceError
-from headrace.ingest import bus, connectors, topics
+from headrace.ingest import bus, connectors, controls, epochs, topics
 from headrace.ingest.database import connect
 from headrace.lake import landing
 from headrace.local import supervise
@@ -183,7 +183,15 @@ def test_killed_in_the_middle_of_a_snapshot(attacked, services, workers, work_mo
     until(lambda: connectors.ensure(attacked) and max(sent()) > SOME, 120, "a snapshot begins again")
     kill("connect")
     assert any(SOME < number < MANY for number in sent()), "killed too late to show anything"
-    until(lambda: all(s["tasks"] == ["RUNNING"] for s in connectors.ensure(attacked)), 120, "connectors run")
+    begun = {s.kind: epochs.wanted(controls.read(attacked), s.source) for s in services}
+
+    def complete() -> bool:  # as the platform's pulse does
+        connectors.ensure(attacked)
+        return not epochs.settle(attacked, controls.read(attacked))
+
+    until(complete, 180, "the snapshots are complete")
+    new = {s.kind for s in services if epochs.wanted(controls.read(attacked), s.source) > begun[s.kind]}
+    assert new == {"postgresql"}, "the snapshot that was begun again does not fit its slot, and was taken anew"
     assert unclean(services) == []
 
 

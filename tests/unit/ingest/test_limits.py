@@ -28,7 +28,7 @@ class Scene:
         monkeypatch.setattr(lag, "measure", lambda project, source: LogLag(source.name, self.held, 1.0))
         monkeypatch.setattr(controls, "read", lambda project: dict(self.decided))
         monkeypatch.setattr(controls, "write", lambda project, changes: self.decided.update(changes))
-        monkeypatch.setattr(epochs, "_of_source", lambda *given: None)
+        monkeypatch.setattr(epochs, "_of_source", lambda *given: (None, True))
         monkeypatch.setattr(connectors, "hold", lambda *given: self.do("hold"))
         monkeypatch.setattr(database, "drop_slot", lambda *given: self.do("drop"))
         monkeypatch.setattr(connectors, "ensure", self.ensure)
