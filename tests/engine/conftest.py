@@ -31,9 +31,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -115,18 +117,32 @@ def platform(make_project: Callable[..., Project]) -> Iterator[Callable[..., Pro
 def shared(make_project: Callable[..., Project], platform: Callable[..., Project]) -> Callable[..., Project]:
     """One platform for the whole session; see this file's docstring."""
     project: list[Project] = []
-    running: set[str] = set()
 
     def start(*parts: str) -> Project:
         if not project:
             project.append(make_project(SHARED))
-        missing = set(parts) - running
+        missing = set(parts) - _running
         if missing:
             platform(project[0], only=missing)
-            running.update(missing)
+            _running.update(missing)
         return project[0]
 
     return start
+
+
+_running: set[str] = set()  # parts of the shared platform
+
+
+@pytest.fixture(scope="module", autouse=True)
+def connectors_of_a_file_go_with_it(shared: Callable[..., Project]) -> Iterator[None]:
+    """Else Connect would read and beat for all of them until the end: a whole core after forty files."""
+    yield
+    if "connect" not in _running:
+        return
+    with httpx.Client(base_url=shared().addresses.connect, timeout=60) as client:
+        for name in client.get("/connectors").raise_for_status().json():
+            while client.delete(f"/connectors/{name}").status_code == httpx.codes.CONFLICT:
+                time.sleep(0.5)  # it is rebalancing
 
 
 @pytest.fixture(scope="session")
