@@ -14,6 +14,7 @@ from headrace.errors import HeadraceError, Place, Problem
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 _WHERE = (
     "Its address with ${NAME} for the password, in single quotes; or a folder; or the kind of a running local server."
+    " Objects of a bucket: 's3://KEY:${SECRET}@bucket/folder'."
 )
 
 
@@ -31,6 +32,9 @@ def source(
     header: Annotated[
         list[str] | None, typer.Option("--header", metavar="'NAME: VALUE'", help="Sent to a REST service.")
     ] = None,
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", metavar="URL", help="Where the store of an s3:// address is, when not at AWS.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files and write none.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write files anew that are there.")] = False,
 ) -> None:
@@ -46,7 +50,9 @@ def source(
         raise HeadraceError(*(Problem(p.message, None, p.hint) for p in wrong))
     if path.exists() and not (force or dry_run):
         raise HeadraceError("this file is there already", place=Place(path), hint="--force writes it anew")
-    found = ask(opened, name, where, tables=tuple(table or ()), pull=pull, headers=tuple(header or ()))
+    found = ask(
+        opened, name, where, tables=tuple(table or ()), pull=pull, headers=tuple(header or ()), endpoint=endpoint
+    )
     proposal = propose(name, found, adding.taken(opened.root, name))
     if not proposal.tables:
         raise HeadraceError(*(f"{origin} can't be taken: {why}" for origin, why in proposal.skipped))

@@ -16,7 +16,7 @@ _ALLOWED = {
     "postgresql": {"local", "url", "database"},
     "mariadb": {"local", "url", "database"},
     "jdbc": {"url", "source", "database"},
-    "files": {"path"},
+    "files": {"path", "url", "endpoint", "region"},
     "rest": {"local", "url", "headers"},
     "cassandra": {"local", "url", "database"},
     "neo4j": {"local", "url"},  # its community edition has one database, `neo4j`
@@ -32,6 +32,7 @@ _JDBC_HINT = (
 _SCHEMES = {
     "postgresql": ("postgresql", "postgres"),
     "mariadb": ("mariadb", "mysql"),
+    "files": ("s3",),
     "rest": ("https", "http"),
     "cassandra": ("cassandra",),
     "neo4j": ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"),
@@ -53,7 +54,7 @@ def connection_problems(doc: Located, kind: str) -> list[Problem]:
     local = doc.flag(("connection", "local"), problems)
     texts = {
         name: doc.text(("connection", name), problems)
-        for name in ("url", "source", "database", "path")
+        for name in ("url", "source", "database", "path", "endpoint", "region")
         if name in connection
     }
     problems += _needed(doc, kind, texts, local) if len(problems) == before else []
@@ -68,8 +69,8 @@ def connection_problems(doc: Located, kind: str) -> list[Problem]:
 
 def _needed(doc: Located, kind: str, texts: dict[str, Any], local: bool) -> list[Problem]:
     at = doc.place("connection")
-    if kind == "files" and not texts.get("path"):
-        return [Problem("a source of files needs connection.path", at, "connection: {path: data/price-lists}")]
+    if kind == "files":
+        return _files_needed(doc, texts)
     if kind == "rest" and bool(texts.get("url")) == local:
         needs = "either connection.url or connection.local, not both" if local else "connection.url"
         return [Problem(f"a rest source needs {needs}", at, "connection: {url: 'https://shop.example/api/v1'}")]
@@ -86,12 +87,29 @@ def _needed(doc: Located, kind: str, texts: dict[str, Any], local: bool) -> list
     return []
 
 
+def _files_needed(doc: Located, texts: dict[str, Any]) -> list[Problem]:
+    at = doc.place("connection")
+    if bool(texts.get("path")) == bool(texts.get("url")):
+        needs = "either connection.path or connection.url, not both" if texts.get("path") else "connection.path"
+        hint = "connection: {path: data/price-lists}\nor, in a bucket: connection: {url: 's3://bucket/price-lists'}"
+        return [Problem(f"a source of files needs {needs}", at, hint)]
+    for name in ("endpoint", "region"):
+        if texts.get(name) and not texts.get("url"):
+            return [Problem(f"connection.{name} belongs to a bucket", doc.place("connection", name), "leave it out")]
+    endpoint = texts.get("endpoint", "")
+    if endpoint and not re.fullmatch(r"https?://[^/@\s]+/?", endpoint):
+        hint = "such as https://storage.example:9000; the bucket stands in connection.url"
+        return [Problem(f"{endpoint!r} is no address of a store", doc.place("connection", "endpoint"), hint)]
+    return []
+
+
 def _url(doc: Located, kind: str, url: str) -> list[Problem]:
     at = doc.place("connection", "url")
     if not url:
         return []
     if "://" not in url:
-        example = "https://host/api" if kind == "rest" else f"{kind}://user:${{PASSWORD}}@host/database"
+        examples = {"rest": "https://host/api", "files": "s3://bucket/folder"}
+        example = examples.get(kind, f"{kind}://user:${{PASSWORD}}@host/database")
         return [Problem(f"{url!r} is not an address", at, f"such as {example}")]
     schemes = _SCHEMES.get(kind, ())
     scheme = url.partition("://")[0]

@@ -30,7 +30,7 @@ class Table:
 
     name: str
     source: str
-    origin: str  # schema.table in the database, a glob below the folder, a path below the url, a pattern, or a topic
+    origin: str  # schema.table in the database, a glob, a path below the url, a pattern, or a topic
     topic: str
     contract: Contract
     place: Place
@@ -50,6 +50,8 @@ class Source:
     place: Place
     url: str = ""
     path: str = ""  # files: the folder, relative to the project
+    endpoint: str = ""  # files in a bucket: where its store is, when not at AWS
+    region: str = ""  # files in a bucket: the store's region
     database: str = ""
     server: str = ""  # the source whose database server this one shares
     local: bool = False  # on this machine: the embedded platform starts its server; of a service it keeps the port

@@ -76,6 +76,8 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
         place=doc.place("kind"),
         url=str(doc.get("connection", "url") or ""),
         path=str(doc.get("connection", "path") or ""),
+        endpoint=str(doc.get("connection", "endpoint") or ""),
+        region=str(doc.get("connection", "region") or ""),
         database=str(doc.get("connection", "database") or ("neo4j" if kind == "neo4j" else name)),
         server=str(doc.get("connection", "source") or ""),
         local=bool(doc.get("connection", "local")),

@@ -14,10 +14,17 @@ from headrace.pulls.parquet_files import read_parquet
 from headrace.pulls.pulled import Line
 from headrace.sql.validity import LARGEST, SMALLEST
 
+_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", "~")
+
 csv.field_size_limit(1 << 30)  # a quote that is never closed makes one long field: a bad line, not the end of the pull
 
 Reader = Callable[[bytes, Contract, str], Iterator[Line]]
 _BOOLEANS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
+
+
+def unfinished(name: str) -> bool:
+    """Whether a file's name says that it is hidden, or not whole yet."""
+    return name.startswith(".") or name.endswith(_SUFFIXES)
 
 
 def read_csv(content: bytes, contract: Contract, file: str) -> Iterator[Line]:

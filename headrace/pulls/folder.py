@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.project import Table
-from headrace.pulls.files import READERS
+from headrace.pulls.files import READERS, unfinished
 from headrace.pulls.json_files import is_array
 from headrace.pulls.pulled import Line, Report, State
 
 _FRESH = 10.0  # seconds: a file changed since, whose last line has no end, is taken to be still being written
-_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", "~")
 
 
 def steps(folder: Path, table: Table, state: State, report: Report) -> Iterator[tuple[Iterator[Line], State]]:
@@ -32,9 +31,7 @@ def steps(folder: Path, table: Table, state: State, report: Report) -> Iterator[
     if not there:
         report.skipped.append(f"{folder} is not a folder")
         return
-    for path in sorted(
-        p for p in folder.glob(table.origin) if not p.name.startswith(".") and not p.name.endswith(_SUFFIXES)
-    ):
+    for path in sorted(p for p in folder.glob(table.origin) if not unfinished(p.name)):
         # A name that is not UTF-8 is written so that the bus and its reader can have it.
         name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
         try:

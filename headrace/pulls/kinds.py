@@ -41,13 +41,19 @@ class Pulled:
 
 
 def _files(turn: Turn) -> Steps:
-    from headrace.pulls import folder
+    from headrace.pulls import folder, objects
 
+    if turn.source.url:
+        return objects.steps(turn.url, turn.source, turn.table, turn.state, turn.report)
     return folder.steps(turn.project.root / turn.source.path, turn.table, turn.state, turn.report)
 
 
-def _is_folder(project: Project, source: Source) -> None:
-    if not (project.root / source.path).is_dir():
+def _has_files(project: Project, source: Source) -> None:
+    if source.url:
+        from headrace.pulls import objects
+
+        objects.probe(project.addresses.source(source), source)
+    elif not (project.root / source.path).is_dir():
         raise HeadraceError(f"{source.path} is not a folder", place=source.place)
 
 
@@ -101,7 +107,7 @@ def _neo4j_answers(project: Project, source: Source) -> None:
 
 # kind of a source whose mode is cron → what it does
 PULLED = {
-    "files": Pulled(_files, _is_folder),
+    "files": Pulled(_files, _has_files),
     "jdbc": Pulled(_jdbc, _jdbc_answers),
     "rest": Pulled(_rest, _rest_answers),
     "cassandra": Pulled(_cassandra, _cassandra_answers),

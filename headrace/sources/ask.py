@@ -33,12 +33,20 @@ def _neo4j(asked: Asked) -> FoundSource:
     return ask_neo4j.graph(asked)
 
 
+def _files(asked: Asked) -> FoundSource:
+    if "://" not in asked.url:
+        return ask_files.folder(asked)
+    from headrace.sources import ask_objects  # as above
+
+    return ask_objects.bucket(asked)
+
+
 # kind → the function that asks a source of that kind
 ASKERS: dict[str, Callable[[Asked], FoundSource]] = {
     "postgresql": ask_database.captured,
     "mariadb": ask_database.captured,
     "jdbc": ask_database.pulled,
-    "files": ask_files.folder,
+    "files": _files,
     "rest": ask_rest.service,
     "cassandra": _cassandra,
     "neo4j": _neo4j,
@@ -52,18 +60,19 @@ SCHEMES = {
     "https": "rest",
     "http": "rest",
     "cassandra": "cassandra",
+    "s3": "files",
     **dict.fromkeys(("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"), "neo4j"),
 }
 _EXAMPLES = {
     "postgresql": "'postgresql://reader:${{{0}_PASSWORD}}@host:5432/database'",
     "mariadb": "'mariadb://reader:${{{0}_PASSWORD}}@host:3306/database'",
     "jdbc": "--pull 'postgresql://reader:${{{0}_PASSWORD}}@host:5432/database'",
-    "files": "./folder",
+    "files": "./folder, or 's3://KEY:${{{0}_SECRET}}@bucket/folder'",
     "rest": "https://host/api/meals",
     "cassandra": "'cassandra://reader:${{{0}_PASSWORD}}@host:9042/keyspace'",
     "neo4j": "'neo4j://reader:${{{0}_PASSWORD}}@host:7687/neo4j'",
 }
-_ALWAYS_PULLED = {"rest", "cassandra", "neo4j"}
+_ALWAYS_PULLED = {"files", "rest", "cassandra", "neo4j"}
 _NAMED = re.compile(r"\$\{\w+\}")
 
 
@@ -75,6 +84,7 @@ def ask(
     tables: tuple[str, ...] = (),
     pull: bool = False,
     headers: tuple[str, ...] = (),
+    endpoint: str = "",
 ) -> FoundSource:
     """What is at `where`: an address, a folder, or a kind whose embedded server runs already.
 
@@ -84,7 +94,9 @@ def ask(
     asked = replace(_whom(project, name, where, pull), tables=tables)
     if headers and asked.kind != "rest":
         raise HeadraceError(f"a source of kind {asked.kind} has no headers", hint="leave --header out")
-    asked = replace(asked, headers=tuple(_header(text) for text in headers))
+    if endpoint and not asked.url.startswith("s3://"):
+        raise HeadraceError("only a bucket (s3://…) has an endpoint", hint="leave --endpoint out")
+    asked = replace(asked, endpoint=endpoint, headers=tuple(_header(text) for text in headers))
     try:
         found = ASKERS[asked.kind](asked)
     except HeadraceError as error:  # its file, at which others point, is not there

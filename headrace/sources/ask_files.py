@@ -24,7 +24,8 @@ from headrace.sources.asked import Asked, below
 FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 _FILES = 20  # of each format, in order of their names, that are looked into
 _ROWS = 10_000  # of one file
-_BYTES = 4 << 20  # of one file whose lines are rows; an array and a Parquet file are read whole
+LINES = {".csv", ".jsonl", ".ndjson"}  # of which the beginning is enough to look at
+BYTES = 4 << 20  # of one file whose lines are rows; an array and a Parquet file are read whole
 _WHOLE = 200 << 20  # bytes of the largest that is
 
 
@@ -55,7 +56,7 @@ def folder(asked: Asked) -> FoundSource:
     if not there:
         hint = f"it needs a file to look at, ending in {', '.join(FORMATS)}"
         raise HeadraceError(f"nothing in {asked.url} can be read", hint=hint)
-    files = [_read(p) for p in _first(there)]
+    files = [_read(p) for p in first_of(there)]
     groups = _grouped(files)
     tables = [_table(asked, group, there, alone=len(groups) == 1 and given.is_dir()) for group in groups]
     tables += [FoundTable(f.path.stem, f.path.name, skip=f.wrong) for f in files if f.wrong]
@@ -63,7 +64,7 @@ def folder(asked: Asked) -> FoundSource:
     return FoundSource("files", {"path": below(asked.project.root, place)}, about, tuple(tables))
 
 
-def _first(paths: Iterable[Path]) -> list[Path]:
+def first_of(paths: Iterable[Path]) -> list[Path]:
     by_suffix: dict[str, list[Path]] = {}
     for path in paths:
         by_suffix.setdefault(path.suffix, []).append(path)
@@ -94,7 +95,7 @@ def _table(asked: Asked, group: list[_File], there: list[Path], alone: bool) -> 
     own = first.path.name if single else f"{prefix}*{first.path.suffix}"
     pattern, name = (f"*{first.path.suffix}", asked.name) if alone else (own, stem)
     mine = {file.path.name for file in group}
-    looked = {p.name for p in _first(there)}
+    looked = {p.name for p in first_of(there)}
     if not alone and {p for p in looked if fnmatchcase(p, pattern)} != mine:
         pattern, name = (first.path.name, first.path.stem) if len(group) == 1 else ("", stem or first.path.stem)
     table = FoundTable(name or first.path.stem, pattern or first.path.name, settings={"format": first.format})
@@ -131,8 +132,8 @@ def _read(path: Path) -> _File:
 def _beginning(path: Path) -> bytes:
     """The first lines of a file, whole ones."""
     with path.open("rb") as stream:
-        data = stream.read(_BYTES)
-    return data if len(data) < _BYTES else data[: data.rfind(b"\n") + 1]
+        data = stream.read(BYTES)
+    return data if len(data) < BYTES else data[: data.rfind(b"\n") + 1]
 
 
 def _csv(file: _File) -> _File:

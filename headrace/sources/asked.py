@@ -20,6 +20,7 @@ class Asked:
     url: str = ""
     local: bool = False  # the embedded server of the source that the project has under this name
     headers: tuple[tuple[str, str], ...] = ()
+    endpoint: str = ""  # of a bucket: where its store is, when not at AWS
     tables: tuple[str, ...] = ()  # patterns; empty: every table
 
     @property
@@ -27,7 +28,9 @@ class Asked:
         """As if its file were there, without tables."""
         place = Place(self.project.root / f"lake/sources/{self.name}.yml")
         database = "neo4j" if self.kind == "neo4j" else self.name  # its community edition has that one
-        return Source(self.name, self.kind, (), place, url=self.url, database=database, local=self.local)
+        return Source(
+            self.name, self.kind, (), place, url=self.url, endpoint=self.endpoint, database=database, local=self.local
+        )
 
     def wants(self, *names: str) -> bool:
         """Whether a table that is called so is among those to take."""
