@@ -1,6 +1,7 @@
 """Announces due views to Airflow: one event on a due view's own asset, which starts one run of it.
 
-Guarantees: at most one announcement a minute per view (of a live view that only has more data, one in ten minutes);
+Guarantees: at most one announcement a minute per view (of a live view that only has more data, one in ten minutes; of one
+whose runs take long, one in four times its last run);
 none while a run of it is queued or running, and none within that time of its last run; a view that failed is announced
 again only when there is more data or its file has changed; an announcement that Airflow lost (the DAG was just being
 made, or paused) is repeated.
@@ -76,7 +77,7 @@ class Announcer:
             state = states.get(name)
             if state is None or state.paused or state.busy:
                 continue
-            if state.last_run and at - state.last_run < due.apart(self.views[name], one):
+            if state.last_run and at - state.last_run < due.apart(self.views[name], one, state.took):
                 continue
             self.airflow.announce(state.asset_id, one.reasons)
             self._announced[name] = _Announced(one.seen, at)

@@ -27,6 +27,7 @@ class View:
     paused: bool
     busy: bool
     last_run: datetime | None
+    took: timedelta = timedelta(0)  # from start to end, that last run
 
 
 class Airflow:
@@ -45,15 +46,16 @@ class Airflow:
         assets = {a["uri"]: a for a in self._all(f"assets?uri_pattern={pattern}", "assets")}
         here = [dag_id for dag_id in dag_ids if dag_id in dags]
         busy = {r["dag_id"] for r in self._runs(here, states=["queued", "running"])}
-        last: dict[str, datetime] = {}
+        last: dict[str, tuple[datetime, timedelta]] = {}
         for run in self._runs(here, run_after_gte=(since - CLOCKS).isoformat()):
-            at = datetime.fromisoformat(run["run_after"])
-            last[run["dag_id"]] = max(at, last.get(run["dag_id"], at))
+            one = datetime.fromisoformat(run["run_after"]), _took(run)
+            last[run["dag_id"]] = max(one, last.get(run["dag_id"], one))
         found = {}
         for dag_id in here:
             asset = assets.get(names.due_uri(self.project, dag_ids[dag_id]))
             if asset and any(d["dag_id"] == dag_id for d in asset["scheduled_dags"]):
-                found[dag_ids[dag_id]] = View(asset["id"], dags[dag_id]["is_paused"], dag_id in busy, last.get(dag_id))
+                at, took = last.get(dag_id, (None, timedelta(0)))
+                found[dag_ids[dag_id]] = View(asset["id"], dags[dag_id]["is_paused"], dag_id in busy, at, took)
         return found
 
     def announce(self, asset_id: int, reasons: dict[str, int]) -> None:
@@ -134,6 +136,11 @@ class Airflow:
     def _refused(self, method: str, path: str, error: urllib.error.HTTPError) -> HeadraceError:
         text = error.read().decode(errors="replace")[:300]
         return HeadraceError(f"Airflow refused {method} {path.partition('?')[0]} with {error.code}: {text}")
+
+
+def _took(run: dict) -> timedelta:
+    began, ended = run.get("start_date"), run.get("end_date")
+    return datetime.fromisoformat(ended) - datetime.fromisoformat(began) if began and ended else timedelta(0)
 
 
 def now() -> datetime:

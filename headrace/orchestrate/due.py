@@ -18,6 +18,8 @@ APART = timedelta(minutes=1)  # DESIGN §8: at most one run a minute per view
 # The speed layer keeps a live view fresh to the second. Runs only make less of it provisional and keep short what a
 # speed job that begins again at the cut has to read: ten minutes of the log, while Flink keeps an hour of state.
 LIVE_APART = timedelta(minutes=10)
+PART = 4  # a view runs for a quarter of the time at most
+LONGEST = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,15 @@ def due(view: View, landed: Positions, covered: Mapping[str, Published | None]) 
     return Due(view.name, reasons, sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16])
 
 
-def apart(view: View, one: Due) -> timedelta:
-    """The least time between two runs of a view. More data can wait where a speed layer shows it, a new text can't."""
-    return LIVE_APART if view.live and one.reasons.keys().isdisjoint({FIRST, CHANGED}) else APART
+def apart(view: View, one: Due, took: timedelta = timedelta(0)) -> timedelta:
+    """The least time between the starts of two runs of a view, the last of which `took` so long.
+
+    More data can wait where a speed layer shows it, and while runs are slow: views that run for more than a part of the
+    time leave nothing for what they wait for themselves. A new text waits for neither.
+    """
+    if not one.reasons.keys().isdisjoint({FIRST, CHANGED}):
+        return APART
+    return max(LIVE_APART if view.live else APART, min(PART * took, LONGEST))
 
 
 def hold_back(found: dict[str, Due], busy: set[str], known: dict[str, View]) -> dict[str, Due]:

@@ -1,5 +1,7 @@
 """Which views are due follows from positions and versions alone."""
 
+from datetime import timedelta
+
 from headrace.orchestrate import due as module
 from headrace.orchestrate.due import CHANGED, FIRST, Published, hold_back
 
@@ -64,6 +66,16 @@ def test_more_data_of_a_live_view_can_wait_and_a_new_text_cannot(clinic):
         found.append(due(view, {"visits": {0: 9}}, {view.name: None}))
         waits[live] = [module.apart(view, one).total_seconds() for one in found if one]
     assert waits == {"true": [600, 60, 60], "false": [60, 60, 60]}
+
+
+def test_a_view_runs_for_a_quarter_of_the_time_and_a_new_text_at_once(clinic):
+    view = views(clinic())["visits_per_bed"]
+    more, new = (
+        due(view, {"visits": {0: 9}}, {view.name: Published({"visits": {0: 5}}, v)}) for v in (view.version, "before")
+    )
+    took = [timedelta(seconds=s) for s in (10, 40, 5000)]
+    assert more and [module.apart(view, more, t).total_seconds() for t in took] == [60, 160, 3600]
+    assert new and [module.apart(view, new, t).total_seconds() for t in took] == [60, 60, 60]
 
 
 def test_scheduled_views_are_left_to_their_schedule(clinic):
