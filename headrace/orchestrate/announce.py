@@ -39,6 +39,7 @@ class Announcer:
     def __init__(self, project: Project, parts: Parts) -> None:
         self.parts = parts
         self._announced: dict[str, _Announced] = {}
+        self._took: dict[str, timedelta] = {}  # by view, its last run as far as Airflow was asked
         self.take(project)
 
     def take(self, project: Project) -> None:
@@ -62,7 +63,7 @@ class Announcer:
         if found:
             self._ask_at = moment + ASK
             self._look_at = 0.0  # what is due and stays unannounced is looked at again, not only when more is landed
-            ready = {n: one for n, one in found.items() if at - self._last(n) >= due.apart(self.views[n], one)}
+            ready = {n: one for n, one in found.items() if at - self._last(n) >= self._apart(one)}
             if ready:
                 self.parts.attempt("Airflow", lambda: self._announce(ready, at))
 
@@ -70,6 +71,7 @@ class Announcer:
         since = min([at - LIVE_APART, *(self._announced[n].at for n in found if n in self._announced)])
         states = self.airflow.views(self.views, since)
         last = {name: state.last_run for name, state in states.items()}
+        self._took |= {name: state.took for name, state in states.items()}
         open_ = {name: one for name, one in found.items() if not self._tried(one, last.get(name))}
         # A run that was announced a moment ago may not be there yet.
         busy = {name for name, state in states.items() if state.busy or at - self._last(name) < STARTING}
@@ -77,7 +79,7 @@ class Announcer:
             state = states.get(name)
             if state is None or state.paused or state.busy:
                 continue
-            if state.last_run and at - state.last_run < due.apart(self.views[name], one, state.took):
+            if state.last_run and at - state.last_run < self._apart(one):
                 continue
             self.airflow.announce(state.asset_id, one.reasons)
             self._announced[name] = _Announced(one.seen, at)
@@ -91,6 +93,9 @@ class Announcer:
     def _landed(self, table: str) -> dict[int, int]:
         # A table that can't be read has nothing new; the views on other tables go on.
         return self.parts.attempt(f"landing table {table}", lambda: self.lake.landed(table)) or {}
+
+    def _apart(self, one: Due) -> timedelta:
+        return due.apart(self.views[one.view], one, self._took.get(one.view, timedelta(0)))
 
     def _last(self, view: str) -> datetime:
         return self._announced[view].at if view in self._announced else datetime.min.replace(tzinfo=UTC)
