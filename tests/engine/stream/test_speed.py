@@ -152,6 +152,21 @@ def test_a_job_killed_while_rows_come_begins_again_at_the_cut_and_never_shows_le
     assert speed.reached(company.project, one.view) == {}
 
 
+def test_a_killed_taskmanager_under_a_speed_job(company, live, until):
+    """Flink goes on from a checkpoint by itself: rows that were shown come again, in part, and never less of them."""
+    one = live("speed_killed", BY_CITY)
+    assert one.ensure() == "started"
+    first = one.job
+    with Orders(one, 7_500_000) as orders:
+        until(lambda: orders.looks[-1] > 200, 30, "orders are counted")
+        company.kill("flink-taskmanager")
+        until(lambda: orders.looks[-1] > orders.sent - 100, 90, "it has caught up")
+    assert one.caught_up()
+    assert one.ensure() == "none" and one.job == first
+    assert one.total() == (orders.sent, Decimal(orders.sent), False)
+    assert orders.looks == sorted(orders.looks)
+
+
 def order(
     company: Company, op: str, before: dict[str, Any] | None, after: dict[str, Any] | None, partition: int = -1
 ) -> None:
