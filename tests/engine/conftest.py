@@ -101,16 +101,26 @@ def platform(make_project: Callable[..., Project]) -> Iterator[Callable[..., Pro
     """Starts servers of a project; all of them are stopped at the end of the session."""
     from headrace.local import platform as local
 
-    started: dict[Path, Project] = {}
-
     def start(project: Project, only: set[str] | None = None) -> Project:
-        started[project.root] = project
+        _started[project.root] = project
         local.up(project, only)
         return project
 
     yield start
-    for project in started.values():
-        local.down(project)
+    stop_all()
+
+
+_started: dict[Path, Project] = {}
+
+
+def stop_all() -> None:
+    """Stops every server so far: for tests that need none of them and the machine for themselves. `shared` starts what
+    is asked for again."""
+    from headrace.local import platform as local
+
+    while _started:
+        local.down(_started.popitem()[1])
+    _running.clear()
 
 
 @pytest.fixture(scope="session")
@@ -134,15 +144,19 @@ _running: set[str] = set()  # parts of the shared platform
 
 
 @pytest.fixture(scope="module", autouse=True)
-def connectors_of_a_file_go_with_it(shared: Callable[..., Project]) -> Iterator[None]:
-    """Else Connect would read and beat for all of them until the end: a whole core after forty files."""
+def what_a_file_has_running_goes_with_it(shared: Callable[..., Project]) -> Iterator[None]:
+    """Else Connect and Flink would work for all of them until the end: a whole core after forty files."""
     yield
-    if "connect" not in _running:
-        return
-    with httpx.Client(base_url=shared().addresses.connect, timeout=60) as client:
-        for name in client.get("/connectors").raise_for_status().json():
-            while client.delete(f"/connectors/{name}").status_code == httpx.codes.CONFLICT:
-                time.sleep(0.5)  # it is rebalancing
+    if "connect" in _running:
+        with httpx.Client(base_url=shared().addresses.connect, timeout=60) as client:
+            for name in client.get("/connectors").raise_for_status().json():
+                while client.delete(f"/connectors/{name}").status_code == httpx.codes.CONFLICT:
+                    time.sleep(0.5)  # it is rebalancing
+    if "flink" in _running:
+        with httpx.Client(base_url=shared().addresses.flink_rest, timeout=60) as client:
+            for job in client.get("/jobs").raise_for_status().json()["jobs"]:
+                if job["status"] in {"RUNNING", "RESTARTING", "CREATED"}:
+                    client.patch(f"/jobs/{job['id']}?mode=cancel")
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ def polled(project: Project, query: str) -> Iterator[list[Any]]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live_project(
     shared: Callable[..., Project], make_project: Callable[..., Project]
 ) -> Iterator[Callable[..., Project]]:

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, Producer
 from headrace.local import supervise
 from headrace.project import Project, load
 from headrace.stream import ensure as stream
+from tests.engine.conftest import stop_all
 
 EXAMPLE = Path(__file__).parents[3]
 PAYMENTS, ORDERS = "payments.payments.payments", "orders.public.orders"
@@ -124,6 +125,7 @@ class Company:
 def company(
     make_project: Callable[..., Project], platform: Callable[..., Project], until: Callable[..., Any]
 ) -> Company:
+    stop_all()
     files = {}
     for pattern in ("schemas/*.yaml", "lake/sources/*.yml", "jobs/stream/*"):
         files |= {str(p.relative_to(EXAMPLE)): p.read_text() for p in EXAMPLE.glob(pattern) if p.is_file()}
