@@ -35,6 +35,9 @@ ENVIRONMENTS = {
     "airflow": (".venv-airflow", ("airflow",)),
     "dashboards": (".venv-dashboards", ("dashboards",)),
 }
+# How events are read from the bus: Flink's own JSON format takes messages for events that landing does not.
+FLINK_FORMAT = POMS / "ObjectFormatFactory.java"
+FLINK_SERVICE = {"org.apache.flink.table.factories.Factory": "headrace.ObjectFormatFactory"}
 NEEDED = ("platform", "flink", "airflow")
 SELDOM = ("cassandra", "neo4j")  # jars of servers that few projects ask for: fetched when one does
 FREE_BYTES = 4_000_000_000  # environments, jars and room for a first day's data
@@ -176,7 +179,8 @@ def _flink_home() -> None:
     """A Flink home out of the wheel's folder with our jars in lib/ and opt/. Hard links: it costs no space."""
     wheel = environment("flink") / "lib" / "python3.11" / "site-packages" / "pyflink"
     (version,) = (file.name for file in wheel.parent.glob("apache_flink_libraries-*.dist-info"))
-    place, stamp = JARS / "flink-home", _hash(f"{version}{(POMS / 'flink.xml').read_text()}".encode())
+    texts = (POMS / "flink.xml").read_text() + FLINK_FORMAT.read_text()
+    place, stamp = JARS / "flink-home", _hash(f"{version}{texts}".encode())
     if _fresh(place, stamp):
         return
     with _alone(), step("Flink home"):
@@ -186,6 +190,7 @@ def _flink_home() -> None:
             shutil.copytree(wheel / folder, made / folder, copy_function=_link)
         for jar in (JARS / "flink").glob("*.jar"):
             _link(jar, made / ("opt" if "gateway" in jar.name else "lib") / jar.name)
+        unpack.compiled(FLINK_FORMAT, made / "lib", made / "lib" / "headrace-flink.jar", FLINK_SERVICE)
         (made / "log").mkdir()
         _stamp(made, stamp)
         _replace(made, place)

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from headrace.errors import HeadraceError
 
+NO_SERVICES: Mapping[str, str] = MappingProxyType({})
 # Of Delta's dependencies Spark brings all but these along.
 SPARK_JARS = ("delta-", "unitycatalog-")
 
@@ -65,16 +67,24 @@ def databases(fetched: Path) -> dict[str, Path]:
 
 def neo4j(fetched: Path) -> dict[str, Path]:
     """Neo4j's jars and its main, compiled once, into a jar: a folder could not be in a class archive."""
-    classes = _empty(fetched, "neo4j-classes")
-    command = ["javac", "-proc:none", "-d", str(classes), "-cp", f"{fetched}/*", str(SOURCES["neo4j"])]
+    compiled(SOURCES["neo4j"], fetched, fetched / "headrace-neo4j.jar")
+    return keep(fetched)
+
+
+def compiled(source: Path, library: Path, jar: Path, services: Mapping[str, str] = NO_SERVICES) -> None:
+    """Compiles a Java file against the jars of a folder into a jar. `services`: interface → class that serves it."""
+    classes = _empty(jar, f"{jar.stem}-classes")
+    command = ["javac", "-proc:none", "--release", "17", "-d", str(classes), "-cp", f"{library}/*", str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise HeadraceError("jars of neo4j.xml: javac failed", hint=(done.stdout + done.stderr).strip()[:2000])
-    with zipfile.ZipFile(fetched / "headrace-neo4j.jar", "w") as jar:
+        hint = (done.stdout + done.stderr).strip()[:2000]
+        raise HeadraceError(f"{source.name}: javac failed", hint=hint)
+    with zipfile.ZipFile(jar, "w") as made:
         for file in sorted(classes.rglob("*.class")):
-            jar.write(file, file.relative_to(classes))
+            made.write(file, file.relative_to(classes))
+        for name, server in services.items():
+            made.writestr(f"META-INF/services/{name}", f"{server}\n")
     shutil.rmtree(classes)
-    return keep(fetched)
 
 
 def _empty(fetched: Path, name: str) -> Path:

@@ -1,10 +1,9 @@
 """Announces due views to Airflow: one event on a due view's own asset, which starts one run of it.
 
-Guarantees: at most one announcement a minute per view (of a live view that only has more data, one in ten minutes; of one
-whose runs take long, one in four times its last run);
-none while a run of it is queued or running, and none within that time of its last run; a view that failed is announced
-again only when there is more data or its file has changed; an announcement that Airflow lost (the DAG was just being
-made, or paused) is repeated.
+Guarantees: at most one announcement a minute per view (of a live view that only has more data, one in ten minutes; of a
+view whose runs take long, one in four times its last run); none while a run of it is queued or running, and none within
+that time of its last run; a view that failed is announced again only when there is more data or its file has changed;
+an announcement that Airflow lost (the DAG was just being made, or paused) is repeated.
 """
 
 from __future__ import annotations

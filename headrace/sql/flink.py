@@ -5,6 +5,7 @@ and not, in silence, the whole message; it carries the watermark. The view is wh
 columns with their types, `op`, `event_time` (a rowtime attribute) and `appended_at`.
 
 Guarantees of the view, the same as landing's for the same bytes:
+* a message that is not one JSON object contributes nothing (format json-object: headrace.local.install.FLINK_FORMAT);
 * an image that lacks a required column, or holds a value that its column can't take, contributes nothing;
 * markers and truncates are never seen, yet a marker moves the watermark to its append time;
 * a repeated event (contract.event_id) is dropped when one with its id was appended less than contract.horizon before.
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # only to name the types of arguments: this room is below the
     from headrace.project.source import Table
 
 NONE: Mapping[str, str] = MappingProxyType({})
-GENERATOR = "1"  # part of every job's code version: raise it when the generated text changes its meaning
+GENERATOR = "2"  # part of every job's code version: raise it when the generated text changes its meaning
 OWN = ("op", "event_time", "appended_at")  # columns every changes view has; a contract's column of that name gives way
 _PATTERNS = {
     "integer": r"-?\d+",
@@ -75,8 +76,8 @@ def raw_table(
         "properties.isolation.level": "read_committed",
         "properties.auto.offset.reset": "earliest",
         "scan.startup.mode": startup,
-        "format": "json",
-        "json.ignore-parse-errors": "true",
+        "format": (format := "json-object" if bare else "json"),
+        f"{format}.ignore-parse-errors": "true",
     }
     if start:
         options["scan.startup.mode"] = "specific-offsets"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headrace.project.contract import Column
     from headrace.project.source import Table
 
-GENERATOR = "1"  # part of every live view's version: raise it when the generated text changes its meaning
+GENERATOR = "2"  # part of every live view's version: raise it when the generated text changes its meaning
 REPLAYED = "headrace-origin"  # header of a replayed message: headrace.lake.rows.ORIGIN
 PARTITION, OFFSET, APPENDED_AT, HEADERS = "__partition", "__offset", "__appended_at", "__headers"
 _HEADERS = {HEADERS: "MAP<STRING, BYTES> METADATA FROM 'headers' VIRTUAL"}

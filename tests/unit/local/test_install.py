@@ -94,7 +94,7 @@ def test_a_source_that_does_not_compile_is_one_message(tmp_path, monkeypatch):
     source = tmp_path / "Main.java"
     source.write_text("class Main {")
     monkeypatch.setattr(unpack, "SOURCES", {"neo4j": source})
-    with pytest.raises(HeadraceError, match=r"neo4j\.xml: javac failed") as raised:
+    with pytest.raises(HeadraceError, match=r"Main\.java: javac failed") as raised:
         unpack.neo4j(tmp_path / ".neo4j.part")
     assert "Main.java:1" in raised.value.problems[0].hint
     source.write_text("class Main {}")

@@ -10,6 +10,8 @@ def test_columns_of_both_images_are_text_so_that_a_wrong_type_costs_no_message(c
     assert f"`before` {image}" in raw
     assert f"`after` {image}" in raw
     assert "'json.ignore-parse-errors' = 'true'" in raw
+    events, _ = flink.inputs(clinic.table("visits"), "bus:9092", "g", bare=True)
+    assert "'format' = 'json-object'" in events and "'json-object.ignore-parse-errors' = 'true'" in events
 
 
 def test_reads_only_committed_records_under_the_given_group_from_the_beginning(clinic: Project) -> None:
