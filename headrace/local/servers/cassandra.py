@@ -72,6 +72,7 @@ def source(project: Project, of: Source) -> Server:
         ports={f"source:{of.name}": port, f"source:{of.name} (peers)": peers},
         address=f"127.0.0.1:{port}",
         nice=NICE,  # it is only pulled
+        hurried=45,  # after a crash its service waits for it
         memory="0.5 GB",
         archive=archive.path("cassandra", [HOME]),
         prepare=lambda: _fit(of),

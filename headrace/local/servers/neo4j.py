@@ -43,6 +43,7 @@ def source(project: Project, of: Source) -> Server:
         ports={f"source:{of.name}": port},
         address=f"127.0.0.1:{port}",
         nice=NICE,  # it is only pulled
+        hurried=45,  # after a crash its service waits for it
         memory="0.4 GB",
         archive=archive.path("neo4j", [HOME]),
         ready=lambda: probe.neo4j(port, "headrace", password),
