@@ -15,7 +15,8 @@ setup: ## environments, jars and servers; quick when they are there
 	@sh headrace/local/bootstrap.sh
 
 run: setup ## all set-up, then the example company runs; ends with views, alerts and addresses, and stays up
-	@$(HEADRACE) up --prepare "$(PYTHON) -m demo --prepare" --keep demo="$(PYTHON) -m demo --forever --rate $(RATE)"
+	@$(HEADRACE) up --prepare "$(PYTHON) -m demo --prepare" --keep demo="$(PYTHON) -m demo --forever --rate $(RATE)" \
+		--keep partner="$(PYTHON) -m demo --serve"
 	@$(PYTHON) -m headrace.local.welcome
 
 stop: ## stop what `make run` started; data stays

@@ -23,14 +23,23 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    project = load(find_root(options.directory))
+    if options.serve:
+        from demo.partner import serve
+
+        serve(project.state / "demo" / "partner.sqlite", project.addresses.source_port("partner"))
+        return
     from demo import history
     from demo.live import Live
     from demo.services import Services
 
-    services = Services(load(find_root(options.directory)))
+    services = Services(project)
     began = time.monotonic()
-    services.prepare()
-    loaded = history.load(services, options.seed, options.history) if options.prepare else False
+    loaded = False
+    for late in services.there() if options.prepare else (False,):  # a generator's late services prepare themselves
+        services.prepare(late)
+        if options.prepare:
+            loaded = history.load(services, options.seed, options.history, late) or loaded
     spent = {"history": round(time.monotonic() - began, 1)} if loaded else {}
     if options.prepare and options.format == "text":
         print(
@@ -90,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--prepare", action="store_true", help="first load the history of the last 14 days, if there is none"
     )
+    parser.add_argument("--serve", action="store_true", help="answer who asks the partner for promotions, and no more")
     parser.add_argument("--history", type=int, default=2000, metavar="N", help="orders of the history (default 2000)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to say what was written")
     parser.add_argument(

@@ -8,38 +8,51 @@ from random import Random
 from typing import Any
 
 from demo import world
+from demo.areas import Way
 from demo.order import Order, compose
 from demo.orders import past
+from demo.partner import Promotion
+from demo.reviews import Review
 from demo.services import Services
 from demo.story import Step, story
 
 DAYS = 14
 
 
-def load(services: Services, seed: int, number: int) -> bool:
-    """Writes so many past orders, unless that was done before. Goes on where an interrupted load stopped."""
+def load(services: Services, seed: int, number: int, late: bool) -> bool:
+    """Writes so many past orders, unless that was done before. Goes on where an interrupted load stopped.
+
+    `late`: what these orders left at the services whose databases start late (services.LATE), else all the rest.
+    """
     memo = services.project.state / "demo" / "history.json"
     if memo.exists():
         noted = json.loads(memo.read_text())
     elif services.orders.any() or not number:
         return False
     else:
-        noted = {"seed": seed, "now": datetime.now(UTC).isoformat(), "done": False}
+        noted = {"seed": seed, "now": datetime.now(UTC).isoformat(), "done": False, "late": False}
         noted["ids"] = services.orders.ids("orders", number)
         noted["items"] = services.orders.ids("order_items", number * 3)
         memo.write_text(json.dumps(noted))
-    if noted["done"]:
+    done = "late" if late else "done"
+    if noted.get(done):
         return False
     fold = _Fold(noted["seed"], datetime.fromisoformat(noted["now"]), noted["ids"], noted["items"])
+    if late:
+        services.reviews.load(fold.reviews.values())
+        services.areas.load(fold.ways.values())
+        memo.write_text(json.dumps({**noted, done: True}))
+        return True
     services.prepare_prices(datetime.fromisoformat(noted["now"]), DAYS)
     if not services.orders.is_there(fold.orders[0][0]):
         services.orders.load(fold.orders, fold.items)
     services.payments.load(fold.payments, fold.refunds)
     services.loyalty.load(fold.points)
+    services.partner.load(fold.promotions.values())
     for event in sorted(fold.events, key=lambda data: data["moment"]):
         services.events.send(**event)
     services.events.flush()
-    memo.write_text(json.dumps({**noted, "done": True}))
+    memo.write_text(json.dumps({**noted, done: True}))
     return True
 
 
@@ -53,6 +66,9 @@ class _Fold:
         self.refunds: list[tuple] = []
         self.points: dict[int, tuple[int, datetime]] = {}
         self.events: list[dict[str, Any]] = []
+        self.reviews: dict[int, Review] = {}
+        self.ways: dict[tuple[int, int], Way] = {}
+        self.promotions: dict[str, Promotion] = {}
         random = Random(f"{seed}/history")
         restaurants = world.restaurants()
         moments = sorted(_moment(random, now) for _ in ids)
@@ -104,6 +120,18 @@ class _Fold:
                     self.points[data["account_id"]] = (points + data["points"], at)
                 case "send":
                     self.events.append(data)
+                case "write":
+                    self.reviews[order.id] = Review(**data, written_at=at)
+                case "remove":
+                    self.reviews.pop(order.id)
+                case "deliver":
+                    self.ways[data["restaurant_id"], data["area_id"]] = Way(**data, updated_at=at)
+                case "promote":
+                    first = (data["promotion_id"], data["restaurant_id"], data["percent"], data["share"])
+                    self.promotions[first[0]] = Promotion(*first, at.date(), data["ends_on"], at)
+                case "end":
+                    one = self.promotions[data["promotion_id"]]
+                    self.promotions[one.id] = one._replace(ends_on=data["on"], updated_at=at)
         if kept:
             self.orders.append(past(order, status, total, updated))
             self.items += [(i.id, order.id, i.dish, i.quantity, i.price) for i in items.values()]

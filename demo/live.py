@@ -13,13 +13,14 @@ from random import Random
 from demo import world
 from demo.lane import Lane
 from demo.order import Order, compose
-from demo.services import Services
+from demo.services import LATE, Services
 from demo.story import Step, story
 
 TAIL = 12.0  # seconds after the last order; who is still on the road then is not delivered in this run
 PRICE_LIST = 600.0  # seconds between two price lists
 SETTLE = 8.0  # seconds until as many orders end as begin
 _NEWCOMERS = 0.05
+_LANES = ("orders", "payments", "loyalty", "events", "partner", *LATE)
 
 
 class Live:
@@ -39,7 +40,7 @@ class Live:
         self._customers = services.orders.customers()
         self._ids: dict[str, deque[int]] = {"orders": deque(), "order_items": deque(), "customers": deque()}
         self._restaurants = world.restaurants()
-        self._lanes = {name: Lane(name) for name in ("orders", "payments", "loyalty", "events")}
+        self._lanes = {name: Lane(name) for name in _LANES}
 
     def stop(self, *_: object) -> None:
         """Ends the run early: no new steps; what was begun is finished."""
@@ -50,6 +51,8 @@ class Live:
         began = time.monotonic()
         samples: deque[tuple[float, int]] = deque([(began, self.services.counts.changes)])
         next_order, next_list, last = began, began, began
+        for name in LATE:
+            self._lanes[name].put(getattr(self.services, name).prepare)
         try:
             while not self._stop.is_set():
                 now = time.monotonic()

@@ -39,3 +39,16 @@ LOYALTY = (
   account_id BIGINT PRIMARY KEY, tier VARCHAR(20) NOT NULL, points BIGINT NOT NULL, updated_at TIMESTAMP(6) NOT NULL,
   KEY by_change (updated_at))""",
 )
+
+REVIEWS = """CREATE TABLE IF NOT EXISTS reviews.restaurant_reviews (
+  restaurant_id bigint, order_id bigint, food tinyint, delivery tinyint, text text, written_at timestamp,
+  PRIMARY KEY (restaurant_id, order_id))"""
+
+AREAS = (
+    "CREATE CONSTRAINT area_id IF NOT EXISTS FOR (a:Area) REQUIRE a.id IS UNIQUE",
+    "CREATE CONSTRAINT restaurant_id IF NOT EXISTS FOR (r:Restaurant) REQUIRE r.id IS UNIQUE",
+)
+
+PARTNER = """CREATE TABLE IF NOT EXISTS promotions (
+  id TEXT PRIMARY KEY, restaurant_id INTEGER NOT NULL, percent INTEGER NOT NULL, share TEXT NOT NULL,
+  starts_on TEXT NOT NULL, ends_on TEXT NOT NULL, updated_at TEXT NOT NULL, revision INTEGER NOT NULL UNIQUE)"""

@@ -30,12 +30,13 @@ class Step(NamedTuple):
 
 def story(seed: int, order: Order) -> list[Step]:
     """All steps of an order, in order of time."""
-    return _Story(Random(f"{seed}/story/{order.id}"), order).tell()
+    return _Story(Random(f"{seed}/story/{order.id}"), Random(f"{seed}/beside/{order.id}"), order).tell()
 
 
 class _Story:
-    def __init__(self, random: Random, order: Order) -> None:
+    def __init__(self, random: Random, beside: Random, order: Order) -> None:
         self.random = random
+        self.beside = beside
         self.order = order
         self.steps: list[Step] = []
         self.courier = world.courier_in(order.restaurant.city, random)
@@ -45,6 +46,7 @@ class _Story:
         random, order, start = self.random, self.order, 0.0
         draft = random.random() < 0.05
         self.do(0.0, "orders", "place", order=order, status="draft" if draft else "placed")
+        self.plan()
         if random.random() < 0.01:
             self.do(0.0, "orders", "roll_back")
         if random.random() < 0.01:
@@ -150,6 +152,38 @@ class _Story:
             )
         if random.random() < 0.03:
             self.refund(arrives + random.uniform(0.5, 3))
+        if self.beside.random() < 0.2:
+            self.review(arrives + self.beside.uniform(0.5, 2))
+
+    def plan(self) -> None:
+        """Now and then the restaurant changes where it delivers and for what, and the partner what it promotes."""
+        beside, restaurant = self.beside, self.order.restaurant.id
+        if beside.random() < 0.03:
+            area = beside.choice(world.areas()).id
+            fee = world.fee(restaurant, area) + beside.choice((-0.5, 0.35, 1.15))
+            minutes = 15 + beside.randrange(10) * 5
+            self.do(0.1, "areas", "deliver", restaurant_id=restaurant, area_id=area, fee=round(fee, 2), minutes=minutes)
+        if beside.random() < 0.03:
+            promotion, day = f"promotion-{self.order.id}", self.order.at.date()
+            percent, share = beside.choice((5, 10, 15, 25)), f"{beside.randrange(50, 400) / 100:.2f}"
+            ends = day + timedelta(days=beside.randint(1, 30))
+            said = {"promotion_id": promotion, "restaurant_id": restaurant, "percent": percent, "share": share}
+            self.do(0.2, "partner", "promote", **said, ends_on=ends)
+            if beside.random() < 0.4:
+                self.do(beside.uniform(1, 6), "partner", "end", promotion_id=promotion, on=day)
+
+    def review(self, at: float) -> None:
+        """What a guest writes on the review site; some write it anew, some take it back."""
+        beside, which = self.beside, {"restaurant_id": self.order.restaurant.id, "order_id": self.order.id}
+        food, delivery = beside.randint(2, 5), beside.randint(1, 5)
+        self.do(
+            at, "reviews", "write", **which, food=food, delivery=delivery, text=beside.choice((None, "Très bon! 👍"))
+        )
+        luck = beside.random()
+        if luck < 0.15:
+            self.do(at + 1, "reviews", "write", **which, food=1, delivery=delivery, text="I was ill the next day.")
+        elif luck < 0.3:
+            self.do(at + 1, "reviews", "remove", **which)
 
     def refund(self, at: float) -> None:
         amount = (self.total * self.random.choice((25, 50, 100)) / 100).quantize(Decimal("0.01"))

@@ -46,6 +46,15 @@ _ANIMALS = (
 )
 
 
+_QUARTERS = ("Old Town", "North", "Lake Side", "Station")
+
+
+class Area(NamedTuple):
+    id: int
+    name: str
+    city: str
+
+
 class Restaurant(NamedTuple):
     id: int
     name: str
@@ -61,6 +70,20 @@ def restaurants() -> list[Restaurant]:
         name = f"{_FIRST[number % len(_FIRST)]} {_SECOND[number % len(_SECOND)]}"
         made.append(Restaurant(number, name, cities[number % len(cities)], cuisines[number % len(cuisines)]))
     return made
+
+
+def areas() -> list[Area]:
+    """All delivery areas, some per city."""
+    return [
+        Area(10 * place + number, f"{city} {quarter}", city)
+        for place, city in enumerate(CITIES, 1)
+        for number, quarter in enumerate(_QUARTERS)
+    ]
+
+
+def fee(restaurant_id: int, area_id: int) -> float:
+    """What a restaurant asks for a delivery to an area at first."""
+    return round(2 + (restaurant_id * 7 + area_id) % 9 * 0.45, 2)
 
 
 def menu(restaurant_id: int) -> dict[str, int]:

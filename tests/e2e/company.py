@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.project import Project, load
 
 COPIED = ("lake/sources", "schemas", "jobs", "dags", "demo")
+CHUNK = 2  # seconds, so that the cut of a live view can move often
 WAIT = 420  # seconds; most of it for machines that are busy with other things
 
 
@@ -23,7 +28,7 @@ class Company:
         for folder in COPIED:
             shutil.copytree(repository / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
         settings = (repository / "headrace.yml").read_text()
-        (root / "headrace.yml").write_text(f"{settings}\nlocal: {{ports: {ports}}}\n")
+        (root / "headrace.yml").write_text(f"{settings}\nchunk_seconds: {CHUNK}\nlocal: {{ports: {ports}}}\n")
 
     @property
     def project(self) -> Project:
@@ -38,7 +43,10 @@ class Company:
         return done
 
     def up(self) -> None:
-        self.headrace("up", "--prepare", f"{sys.executable} -m demo --prepare --history 600", timeout=900)
+        demo = f"{sys.executable} -m demo"
+        self.headrace(
+            "up", "--prepare", f"{demo} --prepare --history 600", "--keep", f"partner={demo} --serve", timeout=900
+        )
 
     def down(self) -> None:
         self.headrace("down", timeout=300)
@@ -71,6 +79,23 @@ class Company:
             text=True,
             start_new_session=True,
         )
+
+    @contextmanager
+    def busy(self, rate: float) -> Iterator[subprocess.Popen[str]]:
+        """The generator, until the block stops it; it must survive what happens."""
+        running = self.start(None, rate, seed=int(time.time()))
+        try:
+            yield running
+        finally:
+            if (
+                running.poll() is None
+            ):  # the test failed: what was sent must still get into the ledger, for the next one
+                running.send_signal(signal.SIGINT)
+                try:
+                    running.communicate(timeout=120)
+                except subprocess.TimeoutExpired:
+                    os.killpg(running.pid, signal.SIGKILL)
+                    running.communicate()
 
     def finish(self, generator: subprocess.Popen[str], timeout: float = 300) -> dict:  # type: ignore[type-arg]
         """Waits for the generator's end; it must have survived whatever happened meanwhile."""

@@ -1,4 +1,4 @@
-"""Each batch view against the same SQL run by DuckDB over a plain copy of the sources: row by row, to the cent.
+"""Each batch view, live or not, against the same SQL run by DuckDB over a plain copy: row by row, to the cent.
 
 differences(project) → {} when everything is equal, else view or table → what differs, the first rows of it
 """
@@ -19,6 +19,7 @@ from headrace.project.personal import personal
 from headrace.serve import masks
 from headrace.serve.database import connect
 from headrace.serve.masks import MASK
+from headrace.sql.live.parse import OWN
 from tests.e2e import truth
 
 SHOWN = 5
@@ -44,7 +45,7 @@ ALERTS = {
 
 
 def differences(project: Project) -> dict[str, str]:
-    """Compares every current table, batch view and windowless alert view; names the first rows that differ in each.
+    """Compares every current table, batch view, live view and windowless alert view; names the first rows that differ.
 
     The sources must stand still and `headrace wait` must have returned since they last changed.
     """
@@ -59,7 +60,12 @@ def differences(project: Project) -> dict[str, str]:
         copied.execute(f'CREATE TABLE "{job.name}" AS {sql(job)}')
         expected, columns = _ask(copied, f'SELECT * FROM "{job.name}"')
         assert expected, f"the view {job.name} is empty: nothing would be compared"
-        for role, wanted in (("headrace", expected), ("reader", _masked(project, job.name, columns, expected))):
+        masked = _masked(project, job.name, columns, expected)
+        if job.live:
+            if difference := compare(columns, masked, _live(project, job.name, columns)):
+                found[job.name] = f"live: {difference}"
+            continue
+        for role, wanted in (("headrace", expected), ("reader", masked)):
             if difference := compare(columns, wanted, _served(project, job.name, columns, role)):
                 found[job.name] = f"as {role}: {difference}"
     for name, query in ALERTS.items():
@@ -124,6 +130,15 @@ def _served(project: Project, view: str, columns: list[str], role: str) -> Rows:
         served = [column.name for column in cursor.description or ()]
         assert served == columns, f"batch.{view} has the columns {served}, its SQL makes {columns}"
         return cursor.fetchall()
+
+
+def _live(project: Project, view: str, columns: list[str]) -> Rows:
+    """A live view's own columns; every role sees it masked."""
+    with connect(project, "reader") as connection:
+        cursor = connection.execute(f'SELECT * FROM live."{view}"')  # type: ignore[arg-type]
+        served = [column.name for column in cursor.description or ()]
+        assert served == [*columns, *OWN], f"live.{view} has the columns {served}, its SQL makes {columns}"
+        return [row[: len(columns)] for row in cursor.fetchall()]
 
 
 def _current(project: Project, table: str, columns: list[str]) -> Rows:

@@ -20,8 +20,8 @@ from tests.e2e.company import Company
 GROUPS = {
     "capture and the road": ("source-orders", "source-payments", "connect", "bus", "landing"),
     "alerts": ("flink-jobmanager", "flink-taskmanager", "flink-gateway"),
-    "batch, serving, what looks on": (
-        *("postgres", "spark", "pulse"),
+    "batch, serving, what is pulled, what looks on": (
+        *("postgres", "spark", "pulse", "source-reviews", "source-areas", "partner"),
         *("airflow-api", "airflow-scheduler", "airflow-dags"),
     ),
 }
@@ -32,16 +32,9 @@ BETWEEN = 4.0  # seconds, so that orders are in every stage at each kill: there 
 
 @pytest.fixture
 def generator(company: Company) -> Iterator[subprocess.Popen[str]]:
-    """The generator, until the test stops it; it must survive what happens."""
-    running = company.start(None, RATE, seed=int(time.time()))
-    yield running
-    if running.poll() is None:  # the test failed: what was sent must still get into the ledger, for the next one
-        running.send_signal(signal.SIGINT)
-        try:
-            running.communicate(timeout=120)
-        except subprocess.TimeoutExpired:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.communicate()
+    """The generator, until the test stops it."""
+    with company.busy(RATE) as running:
+        yield running
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -107,4 +107,4 @@ def test_no_project_here(tmp_path: Path):
 def test_the_example_is_well():
     done = headrace("check", cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("food-delivery: all is well (5 sources, 12 tables, ")
+    assert done.stdout.startswith("food-delivery: all is well (8 sources, 16 tables, ")

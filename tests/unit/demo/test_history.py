@@ -18,6 +18,8 @@ def test_it_is_the_same_each_time():
     first, second = fold(), fold()
     assert (first.orders, first.items, first.payments) == (second.orders, second.items, second.payments)
     assert first.events == second.events
+    assert (first.reviews, first.ways, first.promotions) == (second.reviews, second.ways, second.promotions)
+    assert first.reviews and first.ways and first.promotions
 
 
 def test_totals_are_the_sum_of_the_items_and_items_belong_to_orders():

@@ -44,7 +44,8 @@ def notes() -> list[tuple[str, dict[str, Any]]]:
 def clock(monkeypatch: pytest.MonkeyPatch, notes: list) -> Live:  # type: ignore[type-arg]
     monkeypatch.setattr(live, "TAIL", 0.3)
     one = Notes(notes)
-    services: Any = SimpleNamespace(orders=one, payments=one, loyalty=one, events=one, prices=one, counts=Counts())
+    names = ("orders", "payments", "loyalty", "events", "prices", "partner", "reviews", "areas")
+    services: Any = SimpleNamespace(**dict.fromkeys(names, one), counts=Counts())
     return Live(services, seed=1, rate=100)
 
 

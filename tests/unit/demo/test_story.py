@@ -77,7 +77,21 @@ def test_the_last_price_correction_is_what_is_captured(stories: dict[int, list[S
 
 def test_everything_a_platform_must_survive_happens(stories: dict[int, list[Step]]):
     counts = Counter(verb for steps in stories.values() for verb in verbs(steps))
-    for verb in ("roll_back", "discard", "correct", "move_customer", "refund", "remove_refund", "capture", "earn"):
+    for verb in (
+        "roll_back",
+        "discard",
+        "correct",
+        "move_customer",
+        "refund",
+        "remove_refund",
+        "capture",
+        "earn",
+        "write",
+        "remove",
+        "deliver",
+        "promote",
+        "end",
+    ):
         assert counts[verb] > 0, verb
     sends = [step.data for steps in stories.values() for step in steps if step.verb == "send"]
     kinds = Counter(data["kind"] for data in sends)
