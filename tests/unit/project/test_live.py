@@ -1,24 +1,14 @@
-"""Live views as the project knows them: those of the example, and what is refused when one is run."""
+"""Live views as the project knows them: what is refused when one is run."""
 
 from __future__ import annotations
 
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.project import inspect, load
+from headrace.project import load
 from headrace.project.live import live_view
 
 FREEZE = "customProperties:\n  - {property: schemaChange, value: freeze}\n"
-
-
-def test_the_example_is_well_and_has_live_views(repository):
-    project, problems = inspect(repository)
-    assert problems == ()
-    views = {job.name: live_view(project, job) for job in project.jobs if job.live}
-    assert len(views) >= 4
-    assert {"orders", "payments", "refunds", "deliveries"} <= {view.table.name for view in views.values()}
-    assert {d.table.name for view in views.values() for d in view.dimensions} >= {"restaurants", "orders"}
-    assert {view.seconds for view in views.values()} == {10}
 
 
 def test_a_frozen_contract_is_refused_by_a_run_too(folder):
