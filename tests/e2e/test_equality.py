@@ -68,7 +68,7 @@ def test_status_says_caught_up_by_position(company: Company, until):  # type: ig
     assert {row["name"] for row in said["flow"]} == {*company.project.tables, *(j.name for j in company.project.jobs)}
     assert {row["state"] for row in said["servers"]} == {"running"}, said["servers"]
     notes = [row["note"] for row in said["flow"] if row["stage"] == "live view"]
-    assert len(notes) >= 4 and all("layers" in note and "different" not in note for note in notes), notes
+    assert notes and all("layers" in note and "different" not in note for note in notes), notes
     states = {row["job"]: row["state"] for row in said["jobs"]}
     assert states == {j.name: "RUNNING" for j in company.project.jobs if j.kind == "stream" or j.live}
 
