@@ -66,10 +66,13 @@ def begun(records: Records, source: Source) -> int:
 
 def begin(project: Project, source: Source, above: int = 0) -> int:
     """Asks for a new epoch of a source, greater than `above`; returns it. Its connector obeys at the next `ensure`."""
-    now = controls.now()
-    epoch = max(now, above + 1)
-    controls.write(project, {(ASKED, source.name): {"epoch": epoch, "since": now}})
-    return epoch
+    return _ask_for(project, source, max(controls.now(), above + 1)).epoch
+
+
+def _ask_for(project: Project, source: Source, epoch: int) -> Open:
+    one = Open(source.name, "", controls.now(), epoch)
+    controls.write(project, {(ASKED, source.name): {"epoch": one.epoch, "since": one.since}})
+    return one
 
 
 def unsettled(project: Project, records: Records) -> list[Open]:
@@ -106,9 +109,8 @@ def settle(project: Project, records: Records) -> list[Open]:
             if position is None:
                 still.append(one)
                 continue
-            if not fits:
-                still.append(Open(source.name, "", controls.now(), one.epoch + 1))
-                controls.write(project, {(ASKED, source.name): {"epoch": one.epoch + 1, "since": controls.now()}})
+            if not fits:  # the next number, not the time: two processes at once ask for the same
+                still.append(_ask_for(project, source, one.epoch + 1))
                 continue
             markers.complete(project, [t.topic for t in source.tables], one.epoch, position)
             controls.write(project, {(COMPLETE, source.name): {"epoch": one.epoch, "position": position}})

@@ -92,9 +92,9 @@ def steps(
     store = opened(url, source)
     for one in listing(store, source, table.origin):
         name = one["path"]
-        shown = "/".join(filter(None, [store.config.get("bucket"), store.prefix, name]))
         if state.files.get(name) == _tag(one):
             continue
+        shown = "/".join(filter(None, [store.config.get("bucket"), store.prefix, name]))
         try:
             got = store.get(name)
             content, tag = bytes(got.bytes()), _tag(dict(got.meta))

@@ -87,9 +87,8 @@ class Company:
         try:
             yield running
         finally:
-            if (
-                running.poll() is None
-            ):  # the test failed: what was sent must still get into the ledger, for the next one
+            # When the test failed, what was sent must still get into the ledger, for the next one.
+            if running.poll() is None:
                 running.send_signal(signal.SIGINT)
                 try:
                     running.communicate(timeout=120)
