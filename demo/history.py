@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -80,7 +81,7 @@ class _Fold:
             self.fold(order, story(seed, order))
 
     def fold(self, order: Order, steps: list[Step]) -> None:
-        status, total, updated, kept = "placed", order.total, order.at, True
+        status, total, refunded, updated, kept = "placed", order.total, Decimal(), order.at, True
         items = {i.id: i for i in order.items}
         payments: dict[int, list[Any]] = {}
         refunds: dict[int, tuple] = {}
@@ -94,6 +95,8 @@ class _Fold:
                 case "correct":
                     total, updated = data["total"], at
                     items[data["item_id"]] = items[data["item_id"]]._replace(price=data["price"])
+                case "give_back":
+                    refunded, updated = data["amount"], at
                 case "discard":
                     kept = False
                 case "pay":
@@ -133,7 +136,7 @@ class _Fold:
                     one = self.promotions[data["promotion_id"]]
                     self.promotions[one.id] = one._replace(ends_on=data["on"], updated_at=at)
         if kept:
-            self.orders.append(past(order, status, total, updated))
+            self.orders.append(past(order, status, total, refunded, updated))
             self.items += [(i.id, order.id, i.dish, i.quantity, i.price) for i in items.values()]
         self.payments += [
             (id, *row[:5], row[5].replace(tzinfo=None), row[6].replace(tzinfo=None)) for id, row in payments.items()

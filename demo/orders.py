@@ -86,6 +86,15 @@ class Orders:
         self.counts.add("order_items", "updated")
         self.counts.add("orders", "updated")
 
+    def give_back(self, order_id: int, amount: Decimal) -> None:
+        """Payments told us of a refund, or that it was a mistake."""
+        query = "UPDATE orders SET refunded = %s, updated_at = now() WHERE id = %s"
+        self.link.run(
+            lambda c: c.execute(query, (amount, order_id)),
+            self._says("SELECT refunded FROM orders WHERE id = %s", order_id, amount),
+        )
+        self.counts.add("orders", "updated")
+
     def discard(self, order_id: int, items: int) -> None:
         """A draft that was never placed goes away with its items."""
 
@@ -119,7 +128,8 @@ class Orders:
             with connection.transaction(), connection.cursor() as cursor:
                 _copy(
                     cursor,
-                    "COPY orders (id, customer_id, restaurant_id, status, total, placed_at, updated_at) FROM STDIN",
+                    "COPY orders (id, customer_id, restaurant_id, status, total, refunded, placed_at, updated_at)"
+                    " FROM STDIN",
                     orders,
                 )
                 _copy(cursor, "COPY order_items (id, order_id, dish, quantity, price) FROM STDIN", items)
@@ -179,6 +189,6 @@ def _prepare(connection: psycopg.Connection) -> None:
         connection.execute("SELECT setval(pg_get_serial_sequence('customers', 'id'), %s)", (world.CUSTOMERS,))
 
 
-def past(order: Order, status: str, total: Decimal, updated_at: datetime) -> tuple:
+def past(order: Order, status: str, total: Decimal, refunded: Decimal, updated_at: datetime) -> tuple:
     """A row of `load`."""
-    return (order.id, order.customer_id, order.restaurant.id, status, total, order.at, updated_at)
+    return (order.id, order.customer_id, order.restaurant.id, status, total, refunded, order.at, updated_at)

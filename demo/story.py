@@ -17,6 +17,7 @@ from demo.broken import broken
 from demo.order import Order
 
 LATE = 60.0  # seconds after placing; the company promises less
+TOLD = 0.1  # seconds until the orders service has heard of a refund
 
 
 class Step(NamedTuple):
@@ -188,9 +189,13 @@ class _Story:
     def refund(self, at: float) -> None:
         amount = (self.total * self.random.choice((25, 50, 100)) / 100).quantize(Decimal("0.01"))
         reason = self.random.choice(("missing dish", "cold", "late", None))
-        self.do(at, "payments", "refund", payment_id=self.payment, order_id=self.order.id, amount=amount, reason=reason)
+        order = self.order.id
+        self.do(at, "payments", "refund", payment_id=self.payment, order_id=order, amount=amount, reason=reason)
+        self.do(at + TOLD, "orders", "give_back", order_id=order, amount=amount)
         if self.random.random() < 0.25:
-            self.do(at + self.random.uniform(0.5, 2), "payments", "remove_refund", payment_id=self.payment)
+            at += self.random.uniform(0.5, 2)
+            self.do(at, "payments", "remove_refund", payment_id=self.payment)
+            self.do(at + TOLD, "orders", "give_back", order_id=order, amount=Decimal())
 
     def correct(self, at: float) -> None:
         """The restaurant mistyped a price: the item and the order's total change together."""

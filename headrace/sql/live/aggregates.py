@@ -12,16 +12,22 @@ from headrace.sql.live.types import COUNT, Type, averaged, summed
 
 AGGREGATES = (exp.AggFunc, exp.CountIf, exp.ApproxDistinct, exp.Filter)  # whatever adds up rows
 _KEPT = (exp.Sum, exp.Count, exp.CountIf, exp.Avg, exp.Min, exp.Max)
+NO_EQUALITY = {"double", "json", "null"}  # kinds of values that can be no key
 _ORDERED = {"integer", "decimal", "date", "timestamp"}
-_INSTEAD = "allowed are SUM, COUNT, COUNT_IF, AVG, FILTER (WHERE …), and over events MIN and MAX"
+_INSTEAD = "allowed are SUM, COUNT, COUNT(DISTINCT), COUNT_IF, AVG, FILTER (WHERE …), and over events MIN and MAX"
 
 
 class Aggregates:
-    """Reads aggregates; equal ones share their measures. `measures` has what they need, in order of appearance."""
+    """Reads aggregates; equal ones share their measures. `measures` has what they need, in order of appearance.
+
+    `distinct` is what COUNT(DISTINCT) counts, a value by which the partials are kept besides: a value is there as long
+    as a row has it, so the count is exact also when rows change and go.
+    """
 
     def __init__(self, scalars: Scalars, table: Table, grouped: bool) -> None:
         self.scalars, self.table, self.grouped = scalars, table, grouped
         self.measures: list[Measure] = []
+        self.distinct: Node | None = None
 
     def read(self, node: exp.Expr) -> Node:
         """An aggregate as a node over measures. Raises Refused."""
@@ -29,14 +35,12 @@ class Aggregates:
         if isinstance(node, exp.Filter):
             call, condition = node.this, self.scalars.condition(node.expression.this)
         if isinstance(call, exp.ApproxDistinct):
-            raise Refused(node, "Spark, Flink and PostgreSQL have no sketch that each of them can merge", _INSTEAD)
+            hint = f"COUNT(DISTINCT {call.this.sql('spark')}) is exact here"
+            raise Refused(node, "Spark, Flink and PostgreSQL have no sketch that each of them can merge", hint)
         if not isinstance(call, _KEPT):
             raise Refused(node, "it can't be kept from sums over changes", _INSTEAD)
         if isinstance(call.this, exp.Distinct):
-            hint = (
-                "a batch view without `live` can; or group by the column and count the groups in the query that reads"
-            )
-            raise Refused(node, "how often each value is left must be known to take one back; sums don't tell", hint)
+            return self._distinct(call, condition)
         if isinstance(call, exp.Count):
             return self._count(call, condition)
         if isinstance(call, exp.CountIf):
@@ -56,6 +60,25 @@ class Aggregates:
                 return Node("rows", COUNT, value="grouped" if self.grouped else "")
             return self._counted(_one(), condition)
         return self._counted(self.scalars.read(call.this), condition)
+
+    def _distinct(self, call: exp.Expr, condition: Node | None) -> Node:
+        """COUNT(DISTINCT value)."""
+        values = call.this.expressions
+        if not isinstance(call, exp.Count):
+            shown = values[0].sql("spark")
+            hint = f"{call.key.upper()}({shown}), or GROUP BY {shown} and add up the groups in the query that reads"
+            raise Refused(call, "of different values only the count is kept", hint)
+        if len(values) > 1:
+            raise Refused(call, "COUNT(DISTINCT) of several expressions", "CONCAT them to one")
+        value = self.scalars.read(values[0])
+        if value.type.kind in NO_EQUALITY:
+            raise Refused(call, f"{value.type} has no equality that all engines agree on")
+        value = self._where(value, condition)
+        if self.distinct not in (None, value):
+            reason = "a second one would keep a partial for each pair of values"
+            raise Refused(call, reason, "a live view for each COUNT(DISTINCT), joined by the query that reads")
+        self.distinct = value
+        return Node("distinct", COUNT)
 
     def _counted(self, value: Node, condition: Node | None) -> Node:
         return Node("count", COUNT, value=self._measure("count", self._where(value, condition)))

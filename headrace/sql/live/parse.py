@@ -15,7 +15,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 
 from headrace.sql.batch_query import readable
 from headrace.sql.live import sources as tables_of
-from headrace.sql.live.aggregates import AGGREGATES, Aggregates
+from headrace.sql.live.aggregates import AGGREGATES, NO_EQUALITY, Aggregates
 from headrace.sql.live.refused import Refused, mistake
 from headrace.sql.live.scalars import Scalars
 from headrace.sql.live.sources import conjuncts
@@ -111,6 +111,7 @@ class _Reader:
         having = select.args.get("having")
         kept = self._try(lambda: self.results.condition(having.this)) if having else None
         dimensions = self._dimensions()
+        distinct = self._distinct()
         if not outputs and not self.wrong:
             raise Refused(select, "it selects nothing")
         return View(
@@ -125,6 +126,7 @@ class _Reader:
             grouped,
             tuple(outputs),
             kept,
+            distinct,
         )
 
     def _select(self, tree: exp.Expr) -> exp.Select:
@@ -229,7 +231,7 @@ class _Reader:
             node = Node("key", key.node.type, value=key.name)
         else:
             node = self.shown.read(item)
-        if node.type.kind in {"double", "json", "null"}:
+        if node.type.kind in NO_EQUALITY:
             raise Refused(item, f"{node.type} has no equality that all engines agree on")
         self.groups[canonical] = node
 
@@ -238,6 +240,16 @@ class _Reader:
         if canonical not in self.keys:
             self.keys[canonical] = Key(f"k{len(self.keys) + 1}", self.rows.read(item))
         return self.keys[canonical]
+
+    def _distinct(self) -> str:
+        """The name of the key that COUNT(DISTINCT) counts the values of; '' where there is none."""
+        node = self.aggregates.distinct
+        if node is None:
+            return ""
+        keys = {key.node: key for key in self.keys.values()}
+        if node not in keys:
+            keys[node] = self.keys[exp.Placeholder()] = Key(f"k{len(self.keys) + 1}", node)
+        return keys[node].name
 
     def _where(self, select: exp.Select) -> tuple[list[Node], list[Node]]:
         """What each engine decides by a row, and what is decided by a joined row when the view is read."""

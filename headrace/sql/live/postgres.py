@@ -50,6 +50,9 @@ class Postgres(Dialect):
     def _rows(self, node: Node) -> str:
         return "CAST(g.row_count AS bigint)"
 
+    def _distinct(self, node: Node) -> str:
+        return "CAST(COALESCE(g.values_there, 0) AS bigint)"
+
     def _count(self, node: Node) -> str:
         return f"CAST(COALESCE(g.{node.value}, 0) AS bigint)"
 
@@ -87,13 +90,13 @@ def query(view: View, masked: Collection[str] = ()) -> str:
     reading = Postgres(_leaf(view))
     result = Postgres(_nothing)
     groups = [f"{reading.text(n)} AS g{i}" for i, n in enumerate(view.groups, 1)]
-    sums = [f"{_merged(m)} AS {m.name}" for m in view.measures]
-    own = [f"COALESCE(SUM(p.{c}), 0) AS {c}" for c in ("row_count", "settled", "images")] + ["MAX(p.newest) AS newest"]
-    inner = f"SELECT {listed([*groups, *sums, *own])}\nFROM (\n{_both(view)}\n) AS p{_joins(view, reading)}"
+    of_value = [f"p.{view.distinct} AS value"] if view.distinct else []
+    inner = f"SELECT {listed([*groups, *of_value, *_sums(view)])}\nFROM (\n{_both(view)}\n) AS p{_joins(view, reading)}"
     if view.condition:
         inner += f"\nWHERE {reading.text(view.condition)}"
-    if view.groups:
-        inner += f"\nGROUP BY {', '.join(str(i) for i in range(1, len(view.groups) + 1))}"
+    inner += _by(len(groups) + len(of_value))
+    if view.distinct:
+        inner = _values(view, inner)
     texts = {o.name: result.text(o.node) for o in view.outputs}
     texts |= {o.name: _masked(o, texts[o.name]) for o in view.outputs if o.name in masked}
     shown = [f"{text} AS {tables.quoted(column)}" for column, text in texts.items()]
@@ -118,6 +121,22 @@ def _masked(output: Output, text: str) -> str:
     if output.node.type.kind == "text":
         return f"CASE WHEN {text} IS NOT NULL THEN '***' END"
     return f"CAST(NULL AS {written(output.node.type, 'postgres')})"
+
+
+def _sums(view: View) -> list[str]:
+    own = [f"COALESCE(SUM(p.{c}), 0) AS {c}" for c in ("row_count", "settled", "images")] + ["MAX(p.newest) AS newest"]
+    return [*(f"{_merged(m)} AS {m.name}" for m in view.measures), *own]
+
+
+def _by(columns: int) -> str:
+    return f"\nGROUP BY {', '.join(str(i) for i in range(1, columns + 1))}" if columns else ""
+
+
+def _values(view: View, inner: str) -> str:
+    """A row a group, of rows by group and value; a value counts while a row has it."""
+    groups = [f"g{i}" for i in range(1, len(view.groups) + 1)]
+    there = "COUNT(p.value) FILTER (WHERE p.row_count > 0) AS values_there"
+    return f"SELECT {listed([*groups, *_sums(view), there])}\nFROM (\n{inner}\n) AS p{_by(len(groups))}"
 
 
 def _both(view: View) -> str:

@@ -130,6 +130,7 @@ class View:
     grouped: bool  # False: one row for all, also when there is no row at all
     outputs: tuple[Output, ...]
     having: Node | None = None
+    distinct: str = ""  # the key whose values COUNT(DISTINCT) counts, of those that a row is left of
     seconds: int = field(default=10)  # length of a chunk
     generation: int = 0  # a repair raises it: partials of another version are made beside these
 

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from headrace.ingest import topics
 from headrace.project import Project, load
@@ -37,10 +38,13 @@ class Table:
     next_id: int = 1
     lsn: int = 0
     chance: random.Random = field(default_factory=lambda: random.Random(1))
+    places: dict[int, int] = field(default_factory=dict)  # of each row: it stays in its partition
 
     def __post_init__(self) -> None:
-        self.producer = Producer({"bootstrap.servers": self.project.addresses.bus, "linger.ms": 1, "acks": "all"})
+        self.bus = {"bootstrap.servers": self.project.addresses.bus}
+        self.producer = Producer({**self.bus, "linger.ms": 1, "acks": "all"})
         self.table = self.project.table(self.name)
+        self.partitions = self.project.settings.partitions
 
     def row(self, id_: int) -> Row:
         amount = None if self.chance.random() < 0.1 else f"{self.chance.randrange(-10_000, 100_000) / 100:.2f}"
@@ -75,9 +79,30 @@ class Table:
         self.lsn += 1
         place = {"lsn": self.lsn, "txId": self.lsn, "sequence": f'["{self.lsn}","{self.lsn}"]', "ts_ms": 0, **source}
         value = {"op": op, "before": before, "after": after, "source": place, "ts_ms": 0}
-        partition = id_ % self.project.settings.partitions
+        partition = self.places.setdefault(id_, id_ % self.partitions)
         self.producer.produce(self.table.topic, json.dumps(value).encode(), json.dumps({"id": id_}), partition)
         self.producer.flush()
+
+    def add_partition(self) -> None:
+        """New rows come to it from here on, as where someone runs kafka-topics --alter."""
+        self.partitions += 1
+        made = AdminClient(self.bus).create_partitions([NewPartitions(self.table.topic, self.partitions)])
+        made[self.table.topic].result(30)
+
+    @contextmanager
+    def open_transaction(self, commits: bool) -> Iterator[None]:
+        """What is sent in the block becomes visible in its end, or never; what others send goes on before."""
+        name, usual, rows = f"test-{self.name}-{self.lsn}", self.producer, dict(self.rows)
+        self.producer = Producer({**self.bus, "transactional.id": name})
+        self.producer.init_transactions(30)
+        self.producer.begin_transaction()
+        try:
+            yield
+            self.producer.commit_transaction(30) if commits else self.producer.abort_transaction(30)
+        finally:
+            self.producer = usual
+        if not commits:
+            self.rows = rows
 
     def plain(self, query: str) -> list[tuple[Any, ...]]:
         """What the query gives over the rows as they are now."""

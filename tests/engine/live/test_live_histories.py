@@ -1,8 +1,9 @@
 """Random histories end to end on the real engines: after each step the merged view equals the plain query.
 
-Each seed is a history of its own of one table: changes of rows, runs, full runs, snapshot rows, restarts of the speed
-job, and another version of the query, in random order, on one project, one history behind the other. The
-algebra itself is tried on ten thousand histories in tests/unit/sql/live. HEADRACE_HISTORIES says how many here, too.
+Each seed is a history of its own of one table: changes of rows, transactions that commit or abort, runs, full runs,
+snapshot rows, new partitions, restarts of the speed job, and another version of the query, in random order, on one
+project, one history behind the other. The algebra itself is tried on ten thousand histories in tests/unit/sql/live.
+HEADRACE_HISTORIES says how many here, too.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from .conftest import COLUMNS, Table, shown, write_job
 TABLE, VIEW = "live_step_rows", "live_steps"
 QUERY = (
     "SELECT shop, CAST(placed AS DATE) AS day, SUM({0}) AS total, COUNT(*) AS n, COUNT(amount) AS paid,"
-    " AVG(amount) AS mean, COUNT(CASE WHEN kind = 'void' THEN 1 END) AS voids FROM "
+    " AVG(amount) AS mean, COUNT(CASE WHEN kind = 'void' THEN 1 END) AS voids, COUNT(DISTINCT kind) AS kinds FROM "
     + TABLE
     + " GROUP BY shop, CAST(placed AS DATE)"
 )
-SHOWN = "shop, day, total, n, paid, voids"
+SHOWN = "shop, day, total, n, paid, voids, kinds"
+MOST_PARTITIONS = 6
 HISTORIES = min(int(os.environ.get("HEADRACE_HISTORIES", "4")), 500)
 
 
@@ -49,6 +51,17 @@ class World:
     def changes(self) -> None:
         for _ in range(self.table.chance.randrange(1, 8)):
             self.table.anything()
+
+    def is_in_a_transaction(self) -> None:
+        """Some changes come at once, or are taken back, while others come before them."""
+        with self.table.open_transaction(commits=self.table.chance.random() < 0.7):
+            self.changes()
+
+    def partition_comes(self) -> None:
+        if self.table.partitions < MOST_PARTITIONS:
+            self.table.add_partition()
+        for _ in range(self.table.partitions):
+            self.table.insert()
 
     def runs(self) -> None:
         """After rows of a snapshot the run must say that it was a full one."""
@@ -105,8 +118,10 @@ def world(live_project: Callable[..., Project], until: Callable[..., Any]) -> Wo
 def test_the_view_is_the_query_after_every_step(world: World, seed: int):
     chance = random.Random(seed)
     world.table.chance.seed(seed)
-    often: list[Callable[[], None]] = [world.changes, world.changes, world.changes, world.runs]
-    seldom: list[Callable[[], None]] = [world.runs_in_full, world.is_snapshotted, world.speed_ends, world.query_changes]
+    often: list[Callable[[], None]] = [world.changes, world.changes, world.is_in_a_transaction, world.runs]
+    seldom: list[Callable[[], None]] = [
+        *(world.runs_in_full, world.is_snapshotted, world.speed_ends, world.query_changes, world.partition_comes),
+    ]
     steps = [chance.choice(often) for _ in range(3)] + [chance.choice(seldom if chance.random() < 0.3 else often)]
     world.did = [step.__name__ for step in steps]
     for step in steps:

@@ -42,7 +42,7 @@ SALES, PLACES = "live_layer_sales", "live_layer_places"
 COLUMNS = "id integer key;place integer;kind string;amount decimal(10,2);at timestamp"
 QUERY = f"""
 SELECT p.city, CAST(s.at AS DATE) AS day, SUM(s.amount) AS total, COUNT(*) AS n, COUNT(s.amount) AS paid,
-  AVG(s.amount) AS mean, COUNT_IF(s.kind = 'void') AS voids,
+  AVG(s.amount) AS mean, COUNT_IF(s.kind = 'void') AS voids, COUNT(DISTINCT s.kind) AS kinds,
   CAST(COUNT_IF(s.kind = 'void') AS DOUBLE) / COUNT(*) AS share
 FROM {SALES} s LEFT JOIN {PLACES} p ON p.id = s.place
 WHERE s.kind <> 'draft' GROUP BY p.city, CAST(s.at AS DATE)"""

@@ -40,8 +40,14 @@ def test_ids_are_unique_and_payments_belong_to_placed_orders():
     assert {row[1] for row in made.refunds} <= {row[0] for row in made.payments}
 
 
+def test_orders_say_what_was_given_back():
+    made = fold()
+    given_back = {row[2]: row[3] for row in made.refunds}
+    assert given_back == {row[0]: row[5] for row in made.orders if row[5]}
+
+
 def test_it_lies_in_the_last_days_and_ids_grow_with_time():
-    placed = [row[5] for row in fold().orders]
+    placed = [row[6] for row in fold().orders]
     assert placed == sorted(placed)
     assert placed[-1] <= NOW
     assert placed[0] >= NOW - timedelta(days=DAYS + 1)

@@ -12,3 +12,6 @@ SELECT CAST(SUM(total) AS DOUBLE) / NULLIF(COUNT(total), 0) AS mean FROM orders
 SELECT window(placed_at, '15 minutes').start AS quarter, COUNT(*) AS n FROM orders GROUP BY window(placed_at, '15 minutes').start;
 (SELECT status, COUNT(*) AS n FROM orders GROUP BY status)
 SELECT COUNT(NULL) AS none, COUNT_IF(NULL IS NULL) AS n FROM orders WHERE NULL = NULL OR status = NULL
+SELECT restaurant_id, COUNT(DISTINCT customer_id) AS guests, COUNT(DISTINCT orders.customer_id) + 1 AS more FROM orders GROUP BY 1
+SELECT r.city, COUNT(DISTINCT o.restaurant_id) AS restaurants FROM orders o JOIN restaurants r ON r.id = o.restaurant_id GROUP BY r.city
+SELECT COUNT(DISTINCT CASE WHEN status = 'delivered' THEN order_id END) AS orders FROM deliveries

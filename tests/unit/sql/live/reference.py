@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from headrace.sql.live.tree import Measure, Node, View
+from headrace.sql.live.types import COUNT
 
 Row = Mapping[str, Any]
 _EXACT = Context(prec=60)
@@ -241,6 +243,7 @@ def shown(
     Without the `hidden` counts a group stays when its rows are gone, and a SUM of no values is 0.
     """
     groups: dict[tuple[Any, ...], Partial] = {}
+    values: dict[tuple[Any, ...], Counter[Any]] = {}
     for layer in layers:
         for key, partial in layer.items():
             leaf = joined(view, key, dimensions or Dimensions())
@@ -248,11 +251,14 @@ def shown(
                 continue
             group = tuple(evaluate(g, leaf) for g in view.groups)
             groups.setdefault(group, nothing(view)).add(view.measures, partial)
+            if view.distinct:
+                value = leaf(Node("key", COUNT, value=view.distinct))
+                values.setdefault(group, Counter())[value] += partial.rows if value is not None else 0
     if not view.grouped:
         groups.setdefault((), nothing(view))
     rows = []
     for group, whole in groups.items():
-        leaf = _result(group, whole, hidden)
+        leaf = _result(group, whole, sum(n > 0 for n in values.get(group, Counter()).values()), hidden)
         if view.grouped and whole.rows <= 0 and hidden:
             continue
         if view.having is None or evaluate(view.having, leaf) is True:
@@ -278,8 +284,10 @@ def joined(view: View, key: tuple[Any, ...], dimensions: Dimensions):
     return leaf
 
 
-def _result(group: tuple[Any, ...], whole: Partial, hidden: bool):
+def _result(group: tuple[Any, ...], whole: Partial, distinct: int, hidden: bool):
     def leaf(node: Node) -> Any:
+        if node.op == "distinct":
+            return distinct
         if node.op == "group":
             return group[int(node.value[1:]) - 1]
         if node.op == "rows":

@@ -31,10 +31,14 @@ QUERIES = (
     "SELECT SUM(amount) AS total, COUNT(*) AS n, AVG(amount) FILTER (WHERE status = 'open') AS mean FROM sales",
     "SELECT p.city, SUM(s.amount) AS total, COUNT(*) AS n FROM sales s LEFT JOIN places p ON p.id = s.place "
     "WHERE s.status <> 'void' GROUP BY p.city",
+    "SELECT p.city, COUNT(DISTINCT s.amount) AS amounts, SUM(amount) AS total, COUNT(*) AS n FROM sales s "
+    "LEFT JOIN places p ON p.id = s.place GROUP BY p.city HAVING COUNT(DISTINCT s.amount) < 3",
+    "SELECT COUNT(DISTINCT place) FILTER (WHERE status = 'open') AS places, SUM(amount) AS total FROM sales",
     "SELECT p.city, COUNT(s.amount) AS n FROM sales s JOIN places p ON p.id = s.place WHERE p.city <> 'Bern' "
     "GROUP BY p.city",
 )
 EVENTS = (
+    "SELECT status, COUNT(DISTINCT place) AS places, MAX(amount) AS most FROM events GROUP BY status",
     "SELECT place, MIN(amount) AS least, MAX(amount) AS most, SUM(amount) AS total, COUNT(*) AS n "
     "FROM events GROUP BY place",
 )

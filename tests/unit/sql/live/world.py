@@ -213,6 +213,9 @@ def _aggregates(view: View, group: tuple[Any, ...], members: list[Row]):
             return group[int(node.value[1:]) - 1]
         if node.op == "rows":
             return len(members)
+        if node.op == "distinct":
+            apart = next(k.node for k in view.keys if k.name == view.distinct)
+            return len({v for row in members if (v := reference.evaluate(apart, reference.column(row))) is not None})
         if node.op == "count":
             return len(values(node.value))
         there = values(node.value if isinstance(node.value, str) else node.value[0])
