@@ -77,7 +77,7 @@ def measure(project: Project, targets: Targets, decided: Records | None = None) 
         if job.kind == "stream":
             lags.append(_alert_lag(project, job, targets))
         else:
-            lags.append(_live_lag(project, job, targets) if job.live else _batch_lag(project, job))
+            lags.append(_live_lag(project, job, targets) if job.live else batch_lag(project, job))
     return lags
 
 
@@ -115,7 +115,7 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
 def _is_due(project: Project, job: Job) -> bool:
     """Whether a view lacks something that only a run brings: of a live view its first rows, or its speed job."""
     if not job.live:
-        return bool(_batch_lag(project, job).behind)
+        return bool(batch_lag(project, job).behind)
     try:
         return not reach.runs(project, job)
     except HeadraceError:  # a server is away: the run waits for it
@@ -181,7 +181,8 @@ def _live_lag(project: Project, job: Job, targets: Targets) -> Lag:
     return Lag("live view", job.name, sum(short))
 
 
-def _batch_lag(project: Project, job: Job) -> Lag:
+def batch_lag(project: Project, job: Job) -> Lag:
+    """How many landed positions a batch view's published rows do not cover; 1 when it was never published."""
     covered = batch.positions(project, job.name)
     if covered is None:
         return Lag("batch view", job.name, 1, "never published")

@@ -28,6 +28,16 @@ def pulse() -> None:
     orchestrate.main(project())
 
 
+@app.command()
+def metrics() -> None:
+    """Tell Prometheus how the platform is: http://127.0.0.1:PORT/metrics."""
+    from headrace.local import platform
+    from headrace.monitor import exporter
+
+    here = project()
+    exporter.serve(here, here.addresses.port("metrics"), platform.status)
+
+
 @app.command("dead-job")
 def dead_job(
     job: Annotated[str, typer.Argument(help="The batch view, or the source that is pulled.")],

@@ -15,7 +15,7 @@ from headrace.local.server import Server
 
 HOST = "127.0.0.1"
 PASSING = 75.0  # seconds; Linux keeps the port of an ended connection for 60
-SPAN = 40  # how many ports a project takes from `local.ports` on (see PORTS)
+SPAN = 43  # how many ports a project takes from `local.ports` on (see PORTS)
 
 
 def check(servers: list[Server]) -> None:

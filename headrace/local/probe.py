@@ -18,9 +18,14 @@ class NotReady(Exception):
 
 def http(url: str) -> Any:
     """The JSON answer of a GET; raises OSError when there is none."""
+    return json.loads(text(url) or "null")
+
+
+def text(url: str) -> str:
+    """The text that a GET answers with; raises OSError when there is none."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
     with direct.open(url, timeout=SECONDS) as answer:
-        return json.loads(answer.read() or b"null")
+        return answer.read().decode()
 
 
 def postgres(url: str) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from headrace.errors import Place, Problem, did_you_mean
 
 ON_NEW_DATA = "on new data"
-PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+_DAY = 86400.0
+PRESETS = {
+    "@hourly": 3600.0, "@daily": _DAY, "@weekly": 7 * _DAY, "@monthly": 31 * _DAY, "@quarterly": 92 * _DAY,
+    "@yearly": 366 * _DAY,
+}  # fmt: skip
+# Of a cron expression that says anything in a field: the longest pause that this field makes, coarsest first.
+_PAUSES = ((3, 366 * _DAY), (2, 31 * _DAY), (4, 7 * _DAY), (1, _DAY))
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _DAYS = "sun mon tue wed thu fri sat".split()
 # name, smallest, largest, words that stand for numbers counted from the smallest
@@ -39,6 +45,16 @@ def problem(text: str, place: Place, events: bool = True) -> Problem | None:
             if wrong:
                 return Problem(f"{text!r} is not a schedule: {wrong}", place, hint)
     return None
+
+
+def pause(text: str) -> float:
+    """Seconds between two runs at most: 'on new data' within an hour, others as their schedule says."""
+    if text == ON_NEW_DATA:
+        return 3600.0
+    if text in PRESETS:
+        return PRESETS[text]
+    fields = text.split()
+    return next((seconds for number, seconds in _PAUSES if fields[number] not in {"*", "?"}), 3600.0)
 
 
 def _item(item: str, name: str, low: int, high: int, words: Sequence[str]) -> str:

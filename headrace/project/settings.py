@@ -49,9 +49,10 @@ class Settings(BaseModel):
     partitions: int = Field(2, ge=1, description="partitions of each topic Headrace creates")
     replication: int = Field(1, ge=1, description="replicas of each topic Headrace creates")
     chunk_seconds: int = Field(10, ge=1, le=3600, description="stretch of the log by which live views are divided")
+    webhook: str | None = Field(None, description="where Alertmanager posts what must be told to somebody")
     local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
 
-    @field_validator("lake", "bus", "connect", "spark", "serving")
+    @field_validator("lake", "bus", "connect", "spark", "serving", "webhook")
     @classmethod
     def _is_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         return _address(info.field_name or "", value)
@@ -64,6 +65,7 @@ _ADDRESSES = {
     "spark": (re.compile(r"sc://\S+"), "sc://host:15002"),
     "flink": (re.compile(r"https?://\S+"), "http://host:8081"),
     "serving": (re.compile(r"postgres(ql)?://\S+"), "postgresql://headrace:${SERVING_PASSWORD}@host:5432/headrace"),
+    "webhook": (re.compile(r"https?://\S+"), "https://chat.example/hooks/data"),
     "lake": (re.compile(r"\w+://\S+|(?!.*://).+", re.DOTALL), "lake/data, or s3://bucket/lake"),
 }
 _PLAIN_SECRET = re.compile(r"://[^:/@\s]+:(?!\$\{\w+\}@)[^@/\s]+@")
@@ -91,7 +93,10 @@ PORTS = {
     "flink-taskmanager-metrics": 17,
     "spark-driver": 18,
     "spark-blocks": 19,
-    "source": 20,  # 20 to 39: the embedded source databases, in order of their source's name
+    "metrics": 20,
+    "prometheus": 21,
+    "alertmanager": 22,
+    "source": 23,  # 23 to 42: the embedded source databases, in order of their source's name
 }
 
 

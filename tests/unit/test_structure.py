@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = [
     {"cli"},
     {"local"},
+    {"monitor"},
     {"orchestrate"},
     {"workflow"},
     {"audit"},

@@ -12,6 +12,7 @@ from headrace.local.servers import (
     kafka,
     kept,
     mariadb,
+    monitoring,
     neo4j,
     postgres,
     spark,
@@ -41,6 +42,7 @@ def servers(project: Project) -> list[Server]:
     found += [workers.landing(project), workers.pulse(project)]
     found += airflow.servers(project)
     found += superset.servers(project)
+    found += monitoring.servers(project)
     found += kept.servers(project)
     return found
 

@@ -7,7 +7,7 @@ import shlex
 
 from headrace.local.secrets import write_private
 from headrace.local.server import NICE, Server, nothing
-from headrace.local.servers import superset
+from headrace.local.servers import monitoring, superset
 from headrace.project import Project
 
 
@@ -17,8 +17,9 @@ def keep(project: Project, commands: dict[str, str]) -> None:
 
 
 def forget(project: Project) -> None:
-    """No command is kept any more, and no dashboards."""
+    """No command is kept any more, no dashboards and no monitoring."""
     superset.forget(project)
+    monitoring.forget(project)
     (project.state / "run" / "kept.json").unlink(missing_ok=True)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.local import probe
 from headrace.local.install import environment
-from headrace.local.server import Server, nothing
+from headrace.local.server import NICE, Server, nothing
 from headrace.project import Project
 
 
@@ -28,6 +28,21 @@ def pulse(project: Project) -> Server:
     """Tells Airflow about new data and keeps stream jobs running between its DAGs' runs."""
     return Server(
         name="pulse", part="pulse", needs=("bus", "postgres"), memory="0.2 GB", ready=nothing, **_work(project, "pulse")
+    )
+
+
+def metrics(project: Project) -> Server:
+    """Tells Prometheus how the platform is."""
+    port = project.addresses.port("metrics")
+    return Server(
+        name="metrics",
+        part="monitoring",
+        ports={"metrics": port},
+        address=f"http://127.0.0.1:{port}/metrics",
+        nice=NICE,
+        memory="0.2 GB",
+        ready=lambda: probe.text(f"http://127.0.0.1:{port}/metrics"),
+        **_work(project, "metrics"),
     )
 
 

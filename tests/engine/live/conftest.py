@@ -23,6 +23,8 @@ from headrace.project import Project, load
 from headrace.serve.database import connect
 from tests.engine.ingest.conftest import workers
 
+from .writer import asked
+
 COLUMNS = "id integer key;shop integer;kind string;amount decimal(10,2);placed timestamp"
 KINDS = ("open", "paid", "void", None)
 Row = dict[str, Any]
@@ -127,21 +129,9 @@ def shown(project: Project, view: str, columns: str = "*") -> list[tuple[Any, ..
 def polled(project: Project, query: str) -> Iterator[list[Any]]:
     """Asks the query again and again while the block runs; yields the list of its first values."""
     found: list[Any] = []
-    stop = Event()
-
-    def ask() -> None:
-        with connect(project, "reader") as connection:
-            while not stop.is_set():
-                row = connection.execute(query).fetchone()  # type: ignore[arg-type]
-                found.append(row[0] if row else None)
-
-    thread = Thread(target=ask)
-    thread.start()
-    try:
+    with asked(project, query, lambda: None) as answers:
         yield found
-    finally:
-        stop.set()
-        thread.join()
+    found += [rows[0][0] if rows else None for _, rows in answers]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,100 @@
+"""How far landing is behind the bus, by position, and for how long its oldest row has waited."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from headrace.ingest import bus
+from headrace.lake import landing, letters
+from headrace.lake.selection import Selection
+from headrace.project import Project
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
+ANSWER_SECONDS = 2.0  # what the bus is given to show what comes next in each partition
+Partition = tuple[str, int]
+
+
+class Ingestion:
+    """Asks the bus and the lake. Keeps a connection to the bus; changes nothing."""
+
+    def __init__(self) -> None:
+        self._consumer: Consumer | None = None
+
+    def collect(self, project: Project) -> Iterator[Metric]:
+        """Delay in seconds and positions per table, and how many positions are landed.
+
+        A table's delay is the age of the oldest committed row on the bus that is not landed, 0 when there is none, so
+        a position behind which the log has no row (an end of a transaction) counts as reached.
+        """
+        tables = {t.topic: t.name for t in project.tables.values()}
+        sources = {t.name: t.source for t in project.tables.values()}
+        there = bus.partitions(project)
+        ends = bus.ends(project, {topic: there[topic] for topic in tables if topic in there})
+        landed = {(t, p): at for t, name in tables.items() for p, at in landing.positions(project, name).items()}
+        open_ = {key: landed.get(key, 0) for key, end in ends.items() if end > landed.get(key, 0)}
+        waiting = self._waiting(project, open_)
+        now, labels = time.time(), ("source", "table")
+        seconds = GaugeMetricFamily(
+            "headrace_ingestion_delay_seconds", "Age of the oldest row on the bus that is not landed.", labels=labels
+        )
+        behind = GaugeMetricFamily(
+            "headrace_ingestion_behind_positions", "Positions of the bus that are not landed.", labels=labels
+        )
+        moved = CounterMetricFamily("headrace_landed_positions", "Positions of the bus that are landed.", labels=labels)
+        for topic, name in sorted(tables.items()):
+            ages = [now - at for (t, _), at in waiting.items() if t == topic]
+            short = [ends[key] - at for key, at in open_.items() if key in waiting and key[0] == topic]
+            seconds.add_metric((sources[name], name), max(ages, default=0.0))
+            behind.add_metric((sources[name], name), sum(short))
+            moved.add_metric((sources[name], name), sum(at for (t, _), at in landed.items() if t == topic))
+        yield from (seconds, behind, moved)
+
+    def _waiting(self, project: Project, positions: dict[Partition, int]) -> dict[Partition, float]:
+        """(topic, partition) → append time (Unix seconds) of the first committed record at or behind a position."""
+        from confluent_kafka import Consumer, TopicPartition
+
+        if not positions:
+            return {}
+        if self._consumer is None:
+            options: dict[str, Any] = {
+                "group_id": f"headrace-{project.settings.name}-metrics",
+                "enable_auto_commit": False,
+                "auto_offset_reset": "earliest",
+                "isolation_level": "read_committed",
+                "enable_partition_eof": True,
+                "max_partition_fetch_bytes": 1 << 16,
+            }
+            self._consumer = Consumer(bus.settings(project, **options))
+        consumer, found, done = self._consumer, dict[Partition, float](), set[Partition]()
+        consumer.assign([TopicPartition(topic, p, at) for (topic, p), at in positions.items()])
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while len(done) < len(positions) and time.monotonic() < deadline:
+            for message in consumer.consume(500, timeout=0.2):
+                key = (str(message.topic()), int(message.partition() or 0))
+                if not message.error() and key not in done:
+                    found[key] = message.timestamp()[1] / 1000
+                done.add(key)
+        consumer.unassign()
+        return found
+
+
+def quarantine(project: Project) -> Iterator[Metric]:
+    """Rows that were ever rejected, and those of them that nobody has replayed or dropped yet."""
+    labels = ("source", "table", "reason")
+    rejected = CounterMetricFamily("headrace_quarantined_rows", "Rows that broke their contract.", labels=labels)
+    waits = GaugeMetricFamily("headrace_quarantine_open_rows", "Of those, neither replayed nor dropped.", labels=labels)
+    found: dict[tuple[str, ...], Counter[str]] = {}
+    for row in letters.groups(project, Selection()):
+        key = (row["source"] or "", row["table"] or "", row["reason"])
+        found.setdefault(key, Counter()).update({state: row[state] for state in ("open", "replayed", "dropped")})
+    for key, states in sorted(found.items()):
+        rejected.add_metric(key, states.total())
+        waits.add_metric(key, states["open"])
+    yield from (rejected, waits)
