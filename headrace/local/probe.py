@@ -28,6 +28,11 @@ def text(url: str) -> str:
         return answer.read().decode()
 
 
+def answers(url: str) -> None:
+    """A GET is answered."""
+    text(url)
+
+
 def postgres(url: str) -> None:
     """A query on a PostgreSQL server, which may not have our databases yet."""
     import psycopg

@@ -9,15 +9,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from headrace.monitor import ingestion, streams, views
+from headrace.monitor import ingestion, runbooks, streams, views
 from headrace.orchestrate.watch import Files
 from headrace.project import Project, load
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
 Status = Callable[[Project], Iterable[Mapping[str, Any]]]
@@ -98,12 +103,35 @@ def looks(present: Callable[[], Project], status: Status) -> list[Look]:
 
 def serve(project: Project, port: int, status: Status) -> None:
     """Answers Prometheus on loopback until the process is ended. `status` gives the rows of `headrace status`."""
-    registry, taken = CollectorRegistry(), looks(Present(project), status)
+    taken = looks(Present(project), status)
     for look in taken:
         threading.Thread(target=look.again, args=(_say,), name=look.name, daemon=True).start()
-    registry.register(Looks(taken))
-    _, thread = start_http_server(port, HOST, registry)
-    thread.join()
+    with make_server(HOST, port, application(taken), _Server, _Quiet) as server:
+        server.serve_forever()
+
+
+def application(looks: list[Look]) -> WSGIApplication:
+    """/metrics for Prometheus, and /runbooks for whoever follows the link of an alert."""
+    registry = CollectorRegistry()
+    registry.register(Looks(looks))
+    numbers = make_wsgi_app(registry)
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO", "").rstrip("/") != "/runbooks":
+            return numbers(environ, start)
+        start("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+        return [runbooks.page().encode()]
+
+    return answer
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Not a line per question."""
 
 
 def _say(text: str) -> None:

@@ -60,7 +60,7 @@ def _prometheus(project: Project) -> Server:
         nice=NICE,
         memory="0.2 GB",
         address=f"http://127.0.0.1:{port}",
-        ready=lambda: _is_ready(f"http://127.0.0.1:{port}/api/v1/status/runtimeinfo"),
+        ready=lambda: probe.answers(f"http://127.0.0.1:{port}/api/v1/status/runtimeinfo"),
     )
 
 
@@ -82,17 +82,13 @@ def _alertmanager(project: Project) -> Server:
         nice=NICE,
         memory="0.1 GB",
         address=f"http://127.0.0.1:{port}",
-        ready=lambda: _is_ready(f"http://127.0.0.1:{port}/api/v2/status"),
+        ready=lambda: probe.answers(f"http://127.0.0.1:{port}/api/v2/status"),
     )
 
 
 @functools.cache
 def _program(name: str) -> Path:
     return debian.program(name, {"alertmanager": "prometheus-alertmanager"}.get(name, name))
-
-
-def _is_ready(address: str) -> None:
-    probe.http(address)
 
 
 def _folder(project: Project) -> Path:

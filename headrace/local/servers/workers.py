@@ -41,7 +41,7 @@ def metrics(project: Project) -> Server:
         address=f"http://127.0.0.1:{port}/metrics",
         nice=NICE,
         memory="0.2 GB",
-        ready=lambda: probe.text(f"http://127.0.0.1:{port}/metrics"),
+        ready=lambda: probe.answers(f"http://127.0.0.1:{port}/metrics"),
         **_work(project, "metrics"),
     )
 
