@@ -12,39 +12,41 @@ from headrace.local.install import ROOT
 from headrace.local.progress import step
 
 TOOLS = ROOT / ".tools"
+# These programs look for files of theirs in /usr/share, where an unpacked package has none: they get a view of the
+# file system of their own, in which it has.
+_OWN_SHARE = 'mount --bind "$1" /usr/share && shift && exec "$@"'
 
 
-def program(name: str, package: str) -> Path:
-    """A program from the PATH, or else from a Debian package of that name, fetched when it is asked for first.
-
-    Raises HeadraceError where there is neither the program nor apt-get.
+def command(name: str, package: str, *more: str) -> tuple[str, ...]:
+    """What runs a program: the one on the PATH, or else that of a Debian package, fetched when it is asked for first.
+    `more` are packages that it needs files of. Raises HeadraceError where there is neither the program nor apt-get.
     """
     for known in (name, package):
         if found := shutil.which(known):
-            return Path(found)
+            return (found,)
     place = TOOLS / package
-    found = next((p for n in (name, package) if (p := place / "usr" / "bin" / n).exists()), None)
-    return found or _fetched(name, package, place)
+    if not place.exists():
+        _fetch(name, (package, *more), place)
+    program = next(p for n in (name, package) if (p := place / "usr" / "bin" / n).exists())
+    return ("unshare", "-rm", "sh", "-c", _OWN_SHARE, "sh", str(place / "usr" / "share"), str(program))
 
 
-def _fetched(name: str, package: str, place: Path) -> Path:
+def _fetch(name: str, packages: tuple[str, ...], place: Path) -> None:
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        hint = f"install {name} and have it on the PATH; on Debian and Ubuntu it is fetched from the package {package}"
+        hint = f"have {name} on the PATH; on Debian and Ubuntu it is fetched from the package {packages[0]}"
         raise HeadraceError(f"{name} is not installed", hint=hint)
     TOOLS.mkdir(exist_ok=True)
-    with step(f"Debian's package {package}"), tempfile.TemporaryDirectory(dir=TOOLS, prefix=".apt-") as folder:
+    with step(f"Debian's package {packages[0]}"), tempfile.TemporaryDirectory(dir=TOOLS, prefix=".apt-") as folder:
         work = Path(folder)
         for part in ("lists/partial", "cache/archives/partial", "made"):
             (work / part).mkdir(parents=True)
         own = ("-q", "-o", f"Dir::State::Lists={work}/lists", "-o", f"Dir::Cache={work}/cache")
         own += ("-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=3")
-        _run(("apt-get", *own, "update"), work, package)
-        _run(("apt-get", *own, "download", package), work, package)
-        (file,) = work.glob("*.deb")
-        _run(("dpkg", "-x", str(file), "made"), work, package)
-        shutil.rmtree(place, ignore_errors=True)
+        _run(("apt-get", *own, "update"), work, packages[0])
+        _run(("apt-get", *own, "download", *packages), work, packages[0])
+        for file in work.glob("*.deb"):
+            _run(("dpkg", "-x", str(file), "made"), work, packages[0])
         (work / "made").rename(place)
-    return program(name, package)
 
 
 def _run(command: tuple[str, ...], folder: Path, package: str) -> None:

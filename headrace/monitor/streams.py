@@ -14,7 +14,7 @@ from headrace.stream.watch import list_jobs
 
 def jobs(project: Project) -> Iterator[Metric]:
     """Whether the jobs of alert views and live views run, how often they began anew, how old their checkpoint is."""
-    labels = ("job", "kind")
+    labels = ("view", "kind")
     running = GaugeMetricFamily("headrace_stream_job_running", "1 while Flink runs the job.", labels=labels)
     restarts = GaugeMetricFamily("headrace_stream_job_restarts", "Restarts since the job was submitted.", labels=labels)
     age = GaugeMetricFamily(

@@ -31,13 +31,13 @@ GRACE = 600.0  # seconds more: from then on what it shows is too old
 def recorded(project: Project) -> Iterator[Metric]:
     """Runs by their end, the last one's duration and whether it failed; jobs given up; quality; layers."""
     with connect(project) as connection:
-        yield _counter("runs", "Runs of a view by how they ended.", ("job", "state"), _rows(connection, _RUNS))
+        yield _counter("runs", "Runs of a view by how they ended.", ("view", "state"), _rows(connection, _RUNS))
         last = _rows(connection, _LAST)
-        yield _gauge("job_failed", "1 when the last run of a view failed.", ("job",), [(j, f) for j, f, *_ in last])
-        yield _gauge("job_seconds", "How long the last run of a view took.", ("job",), [(j, s) for j, _, s, _ in last])
+        yield _gauge("run_failed", "1 when the last run of a view failed.", ("view",), [(j, f) for j, f, *_ in last])
+        yield _gauge("run_seconds", "How long the last run of a view took.", ("view",), [(j, s) for j, _, s, _ in last])
         ended = [(j, at) for j, _, _, at in last]
-        yield _gauge("job_ended_timestamp_seconds", "When the last run of a view ended.", ("job",), ended)
-        yield _gauge("dead_jobs", "Failed for good and not replayed since.", ("job", "kind"), _rows(connection, _DEAD))
+        yield _gauge("run_ended_timestamp_seconds", "When the last run of a view ended.", ("view",), ended)
+        yield _gauge("dead_jobs", "Failed for good and not replayed since.", ("name", "kind"), _rows(connection, _DEAD))
         labels = ("table", "check", "severity")
         passed = [(t, c, s, int(p)) for t, c, s, p in _rows(connection, _QUALITY)]
         yield _gauge("quality_passed", "1 when a quality check passed at last, 0 when it failed.", labels, passed)
@@ -48,9 +48,9 @@ def recorded(project: Project) -> Iterator[Metric]:
 
 
 def described(project: Project) -> Iterator[Metric]:
-    """What belongs to whom, to be joined with: one row of value 1 per job."""
+    """What belongs to whom, to be joined with: one row of value 1 per view."""
     rows = [(j.name, j.kind, j.options.get("owner", ""), str(j.live).lower(), 1) for j in project.jobs]
-    yield _gauge("job_info", "Kind and owner of each job.", ("job", "kind", "owner", "live"), rows)
+    yield _gauge("view_info", "Kind and owner of each view.", ("view", "kind", "owner", "live"), rows)
     yield _gauge(
         "problems", "Mistakes in the project's files, as `headrace check` finds them.", (), [(len(project.problems),)]
     )

@@ -15,6 +15,15 @@ from headrace.monitor import rules
 from headrace.project import Project
 
 KEPT = "15d"  # for how long Prometheus keeps what it was told
+# Debian's packages of the programs, and those with the scripts of Prometheus' pages.
+PACKAGES = {
+    "alertmanager": ("prometheus-alertmanager",),
+    "prometheus": (
+        *("prometheus", "fonts-glyphicons-halflings", "libjs-bootstrap4", "libjs-eonasdan-bootstrap-datetimepicker"),
+        *("libjs-jquery", "libjs-jquery-hotkeys", "libjs-moment", "libjs-moment-timezone", "libjs-mustache"),
+        *("libjs-popper.js", "libjs-rickshaw", "libjs-d3"),
+    ),
+}
 
 
 def servers(project: Project) -> list[Server]:
@@ -26,7 +35,7 @@ def servers(project: Project) -> list[Server]:
 
 def ask(project: Project) -> None:
     """Makes them servers of the project until the next `down`, and fetches what is not there."""
-    for name in ("prometheus", "alertmanager"):
+    for name in PACKAGES:
         _program(name)
     _asked(project).parent.mkdir(parents=True, exist_ok=True)
     _asked(project).touch()
@@ -51,7 +60,7 @@ def _prometheus(project: Project) -> Server:
         name="prometheus",
         part="monitoring",
         command=(
-            *(str(_program("prometheus")), *flags),
+            *(*_program("prometheus"), *flags),
             *(f"--storage.tsdb.retention.time={KEPT}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"),
         ),
         files=texts,
@@ -73,7 +82,7 @@ def _alertmanager(project: Project) -> Server:
         name="alertmanager",
         part="monitoring",
         command=(
-            *(str(_program("alertmanager")), f"--config.file={config}", f"--storage.path={folder / 'alertmanager'}"),
+            *(*_program("alertmanager"), f"--config.file={config}", f"--storage.path={folder / 'alertmanager'}"),
             *(f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=", "--log.level=warn"),
         ),
         files={config: text},
@@ -87,8 +96,8 @@ def _alertmanager(project: Project) -> Server:
 
 
 @functools.cache
-def _program(name: str) -> Path:
-    return debian.program(name, {"alertmanager": "prometheus-alertmanager"}.get(name, name))
+def _program(name: str) -> tuple[str, ...]:
+    return debian.command(name, *PACKAGES[name])
 
 
 def _folder(project: Project) -> Path:
