@@ -12,10 +12,10 @@ import psutil
 from headrace.errors import HeadraceError, Problem
 from headrace.local.progress import say
 from headrace.local.server import Server
+from headrace.project.settings import SPAN
 
 HOST = "127.0.0.1"
 PASSING = 75.0  # seconds; Linux keeps the port of an ended connection for 60
-SPAN = 43  # how many ports a project takes from `local.ports` on (see PORTS)
 
 
 def check(servers: list[Server]) -> None:

@@ -93,11 +93,12 @@ PORTS = {
     "flink-taskmanager-metrics": 17,
     "spark-driver": 18,
     "spark-blocks": 19,
-    "metrics": 20,
-    "prometheus": 21,
-    "alertmanager": 22,
-    "source": 23,  # 23 to 42: the embedded source databases, in order of their source's name
+    "source": 20,  # 20 to 39: the embedded source databases, in order of their source's name
+    "metrics": 40,
+    "prometheus": 41,
+    "alertmanager": 42,
 }
+SPAN = 43  # how many ports a project takes from `local.ports` on
 
 
 def read_settings(path: Path) -> Settings:

@@ -10,6 +10,7 @@ import pytest
 from headrace.errors import HeadraceError
 from headrace.local import ports
 from headrace.local.server import Server, nothing
+from headrace.project.settings import SPAN
 
 
 @pytest.fixture
@@ -38,4 +39,4 @@ def test_a_port_that_an_outgoing_connection_sits_on_is_taken_too(listening):
 def test_a_free_stretch_is_free():
     base = ports.suggestion()
     assert base < 32768
-    assert all(ports.free(port) for port in range(base, base + ports.SPAN))
+    assert all(ports.free(port) for port in range(base, base + SPAN))

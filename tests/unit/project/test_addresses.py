@@ -6,7 +6,7 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.project import load
-from headrace.project.settings import PORTS, read_secrets
+from headrace.project.settings import PORTS, SPAN, read_secrets
 
 
 def test_embedded(folder, monkeypatch):
@@ -69,4 +69,5 @@ def test_secrets_come_from_the_environment_then_from_the_file(folder, monkeypatc
 
 
 def test_ports_of_a_project_do_not_overlap():
-    assert len(set(PORTS.values())) == len(PORTS) and max(PORTS.values()) < 40
+    assert len(set(PORTS.values())) == len(PORTS) and max(PORTS.values()) < SPAN
+    assert [p for p in PORTS.values() if PORTS["source"] < p < PORTS["source"] + 20] == [], "places of sources"
