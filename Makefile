@@ -6,7 +6,7 @@ PYTHON   := .venv/bin/python
 RATE     ?= 2
 export HEADRACE_STARTED := $(shell date +%s)
 
-.PHONY: help setup run stop test unit engine e2e lint bench dashboards clean
+.PHONY: help setup run stop test unit engine e2e lint bench chaos dashboards clean
 
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -50,6 +50,9 @@ lint: setup ## style and types
 
 bench: setup ## ratios against peers in the same run
 	@for file in benchmarks/[a-z]*.py; do $(PYTHON) "$$file" || exit 1; done
+
+chaos: setup ## faults drawn at random, each followed by proof: SEED=7 CELLS=6
+	@$(PYTHON) -m tests.chaos --seed $(or $(SEED),1) $(if $(CELLS),--cells $(CELLS)) $(if $(RESUME),--resume $(RESUME))
 
 dashboards: setup ## Superset with the example's dashboard
 	@sh headrace/local/bootstrap.sh dashboards

@@ -24,11 +24,17 @@ def command(name: str, package: str, *more: str) -> tuple[str, ...]:
     for known in (name, package):
         if found := shutil.which(known):
             return (found,)
-    place = TOOLS / package
-    if not place.exists():
-        _fetch(name, (package, *more), place)
+    place = unpacked(package, *more, wanted=name)
     program = next(p for n in (name, package) if (p := place / "usr" / "bin" / n).exists())
     return ("unshare", "-rm", "sh", "-c", _OWN_SHARE, "sh", str(place / "usr" / "share"), str(program))
+
+
+def unpacked(package: str, *more: str, wanted: str = "") -> Path:
+    """The folder with a package's files, fetched where it is not there. Raises HeadraceError where there is no apt-get."""
+    place = TOOLS / package
+    if not place.exists():
+        _fetch(wanted or package, (package, *more), place)
+    return place
 
 
 def _fetch(name: str, packages: tuple[str, ...], place: Path) -> None:

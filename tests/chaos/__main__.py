@@ -1,0 +1,118 @@
+"""`make chaos`: faults drawn at random, each under load and followed by proof.
+
+    make chaos                    as many cells as it takes until each pair of component, fault and moment came up
+    make chaos CELLS=6 SEED=7     six cells
+    make chaos RESUME=DIR         goes on where a run of the same seed stopped
+
+Prints a line per cell and a table in the end. Exit status 1 when a row was lost, came twice or differs in any cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from headrace.errors import HeadraceError
+from headrace.ingest.resync import resync
+from headrace.stream.flink_rest import Flink
+from tests.chaos import cells, table
+from tests.chaos.cells import Cell
+from tests.chaos.faults import strike
+from tests.chaos.world import LIVE, World, made
+
+BEFORE = 4.0  # seconds of load before each fault: rows are in every stage then, and there is no state to wait for
+PATIENCE = 20.0  # seconds until a moment must come
+
+
+def main() -> None:
+    """Runs the cells, one after the other, on one platform."""
+    parser = argparse.ArgumentParser("python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cells", type=int, default=None, help="how many (default: until all pairs came up)")
+    parser.add_argument("--resume", type=Path, default=None, metavar="DIR", help="the folder of a run that was stopped")
+    given = parser.parse_args()
+    folder = given.resume or Path(tempfile.mkdtemp(prefix="headrace-chaos-"))
+    chosen, results = cells.drawn(given.seed, given.cells), folder / "results.jsonl"
+    done = {tuple(r["cell"]) for r in _read(results)}
+    print(f"{len(chosen)} cells of {len(cells.every())}, {len(done)} done before; in {folder}", flush=True)
+    world = World(made(folder))
+    try:
+        world.up()
+        for number, cell in enumerate(chosen, 1):
+            if tuple(cell) in done:
+                continue
+            found = trial(world, cell)
+            with results.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+            print(f"{number:3} {cell.name:50} {found['seconds']:6.1f} s   {found['wrong'] or 'exact'}", flush=True)
+    finally:
+        world.close()
+    print(table.markdown(_read(results)))
+    sys.exit(any(r["wrong"] for r in _read(results)))
+
+
+def trial(world: World, cell: Cell) -> dict:  # type: ignore[type-arg]
+    """One cell; `seconds` from the fault to the next alert that is right, `wrong` what was not exact afterwards."""
+    world.begin()
+    beside: list[threading.Thread] = []
+    try:
+        time.sleep(BEFORE)
+        beside += moment(world, cell.moment)
+        began = time.monotonic()
+        strike(world.project, cell)
+        seconds, wrong = world.recovered(began), []
+    except HeadraceError as error:
+        seconds, wrong = float("inf"), [str(error)]
+    finally:
+        for thread in beside:
+            thread.join()
+        world.end()
+    try:
+        wrong += world.wrong()
+    except HeadraceError as error:
+        wrong += [str(error)]
+    return {"cell": list(cell), "seconds": seconds, "wrong": wrong}
+
+
+def moment(world: World, name: str) -> list[threading.Thread]:
+    """Waits until it is there; returns what goes on meanwhile."""
+    flink, end = Flink(world.project.addresses.flink_rest), time.monotonic() + PATIENCE
+    if name.startswith("checkpoint"):
+        job = next(j["jid"] for j in flink.jobs() if LIVE in j["name"])
+        before = flink.checkpoints(job)["counts"]["completed"]
+        while time.monotonic() < end:
+            counts = flink.checkpoints(job)["counts"]
+            if counts["in_progress"] if name.endswith("begins") else counts["completed"] > before:
+                return []
+            time.sleep(0.02)
+    if name == "publish":
+        thread = threading.Thread(target=world.run)
+        thread.start()
+        time.sleep(0.7)  # its transaction comes a moment after its markers; where exactly, chance decides
+        return [thread]
+    if name == "snapshot":
+        thread = threading.Thread(target=_resync, args=(world,))
+        thread.start()
+        time.sleep(1.0)  # likewise: Connect begins it within a second
+        return [thread]
+    return []
+
+
+def _resync(world: World) -> None:
+    try:
+        resync(world.project, world.source, world.source.tables[0], 180.0)
+    except HeadraceError as error:
+        print(f"    the snapshot was asked for: {error.problems[0].message}", flush=True)
+
+
+def _read(results: Path) -> list[dict]:  # type: ignore[type-arg]
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+
+
+if __name__ == "__main__":
+    main()
