@@ -186,12 +186,15 @@ def batch_lag(project: Project, job: Job) -> Lag:
     covered = batch.positions(project, job.name)
     if covered is None:
         return Lag("batch view", job.name, 1, "never published")
-    behind = 0
+    behind, ahead = 0, []
     for table in project.tables_behind(job):
         reached = covered.get(table.name, {})
         data = landing.data_positions(project, table.name)
         behind += sum(max(0, position - reached.get(p, 0)) for p, position in data.items())
-    return Lag("batch view", job.name, behind)
+        there = landing.positions(project, table.name)
+        ahead += [table.name] if any(position > there.get(p, 0) for p, position in reached.items()) else []
+    note = f"it covers rows that are not in the lake any more: {', '.join(ahead)} was set back" if ahead else ""
+    return Lag("batch view", job.name, behind, note)
 
 
 def _until(project: Project, targets: Targets, deadline: float, *stages: str) -> None:

@@ -39,6 +39,7 @@ VERBS = (
     "audit",
     "quality",
     "reconcile",
+    "rebuild",
     "dlq",
     "work",
 )

@@ -30,7 +30,7 @@ def command(name: str, package: str, *more: str) -> tuple[str, ...]:
 
 
 def unpacked(package: str, *more: str, wanted: str = "") -> Path:
-    """The folder with a package's files, fetched where it is not there. Raises HeadraceError where there is no apt-get."""
+    """The folder with a package's files, fetched where it is not there; HeadraceError where there is no apt-get."""
     place = TOOLS / package
     if not place.exists():
         _fetch(wanted or package, (package, *more), place)

@@ -54,7 +54,7 @@ class Company:
         self.change(PAYMENTS, {**row, "created_at": iso(at), "updated_at": iso(at), **more})
 
     def order(self, id: int, status: str, at: float, **more: Any) -> None:
-        row = {"id": id, "customer_id": 1, "restaurant_id": 1, "status": status, "total": "10.00"}
+        row = {"id": id, "customer_id": 1, "restaurant_id": 1, "status": status, "total": "10.00", "refunded": "0.00"}
         self.change(ORDERS, {**row, "placed_at": iso(at), "updated_at": iso(at), **more})
 
     def change(self, topic: str, row: dict[str, Any], op: str = "c") -> None:

@@ -172,7 +172,10 @@ def test_a_killed_taskmanager_under_a_speed_job(company, live, until):
 def order(
     company: Company, op: str, before: dict[str, Any] | None, after: dict[str, Any] | None, partition: int = -1
 ) -> None:
-    images = [i and {"customer_id": 1, "placed_at": iso(HOUR), "updated_at": iso(HOUR), **i} for i in (before, after)]
+    images = [
+        i and {"customer_id": 1, "refunded": "0.00", "placed_at": iso(HOUR), "updated_at": iso(HOUR), **i}
+        for i in (before, after)
+    ]
     value = {"op": op, "before": images[0], "after": images[1], "source": {"ts_ms": 0}, "ts_ms": 0}
     company.send(ORDERS, value, (after or before or {})["id"], partition)
 
@@ -204,7 +207,7 @@ def test_changes_of_all_kinds_and_joined_rows(company, live, until):
     for total, end in (("100.00", producer.abort_transaction), ("0.25", producer.commit_transaction)):
         producer.begin_transaction()
         image = {"id": 7_100_005, "restaurant_id": 72, "status": "placed", "total": total, "customer_id": 1}
-        image |= {"placed_at": iso(HOUR), "updated_at": iso(HOUR)}
+        image |= {"refunded": "0.00", "placed_at": iso(HOUR), "updated_at": iso(HOUR)}
         value = {"op": "c", "before": None, "after": image, "source": {"ts_ms": 0}, "ts_ms": 0}
         producer.produce(ORDERS, json.dumps(value).encode(), b"7100005")
         producer.flush()
