@@ -17,7 +17,8 @@ NEEDED = {"bus", "connect", "landing", "postgres"}  # without them nobody can sa
 
 def command(
     format: Annotated[
-        Format, typer.Option(help="json: one object with `servers`, `flow`, `jobs`, `sources` and `caught_up`.")
+        Format,
+        typer.Option(help="json: one object with `servers`, `flow`, `jobs`, `sources`, `alerts` and `caught_up`."),
     ] = Format.table,
     servers: Annotated[bool, typer.Option("--servers", help="Only the servers; quick, and writes no markers.")] = False,
 ) -> None:
@@ -42,11 +43,17 @@ def command(
 
         logs = [_log(measure(here, source)) for source in here.sources if source.mode == "cdc"]
         jobs = list_jobs(here)
+    alerts: list[dict[str, object]] | None = None
+    if not servers and "alertmanager" in running:
+        from headrace.monitor.firing import firing
+
+        alerts = firing(here)
     caught_up = bool(flow) and not any(row["behind"] for row in flow)
     held = [str(row["name"]) for row in flow if row["paused"]]
     waits = any(row["behind"] and not row["paused"] for row in flow)
     if format is Format.json:
         found = {"servers": rows, "flow": flow, "jobs": jobs, "sources": logs, "caught_up": caught_up}
+        found |= {} if alerts is None else {"alerts": alerts}
         print(json.dumps(found, default=str, indent=2))
         return
     show([row | {"uptime": _duration(row["uptime"]), "memory": _megabytes(row["memory"])} for row in rows], format)
@@ -63,6 +70,10 @@ def command(
             print(f"but paused: {', '.join(held)}; `headrace resume NAME` lets it go on")
     elif not servers:
         print(f"\nnot running: {', '.join(sorted(NEEDED & known - running))}; `headrace up` starts what is missing")
+    if alerts is not None:
+        print("\nno alert is open" if not alerts else "\nopen alerts:")
+        if alerts:
+            show(alerts, format, ("severity", "alert", "about", "since", "summary"))
 
 
 def _log(found: LogLag) -> dict[str, object]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from headrace.ingest import bus
+from headrace.ingest import bus, controls
+from headrace.ingest.paused import Pauses
 from headrace.lake import landing, letters
 from headrace.lake.selection import Selection
 from headrace.project import Project
@@ -26,12 +27,15 @@ class Ingestion:
 
     def __init__(self) -> None:
         self._consumer: Consumer | None = None
+        self._decided: controls.Watched | None = None
+        self._last: dict[Partition, float] = {}  # what was waiting at the last look
 
     def collect(self, project: Project) -> Iterator[Metric]:
         """Delay in seconds and positions per table, and how many positions are landed.
 
         A table's delay is the age of the oldest committed row on the bus that is not landed, 0 when there is none, so
-        a position behind which the log has no row (an end of a transaction) counts as reached.
+        a position behind which the log has no row (an end of a transaction) counts as reached. A table that somebody
+        paused waits because they want it: `headrace_paused` says so, and nobody is told.
         """
         tables = {t.topic: t.name for t in project.tables.values()}
         sources = {t.name: t.source for t in project.tables.values()}
@@ -48,19 +52,29 @@ class Ingestion:
             "headrace_ingestion_behind_positions", "Positions of the bus that are not landed.", labels=labels
         )
         moved = CounterMetricFamily("headrace_landed_positions", "Positions of the bus that are landed.", labels=labels)
+        held = GaugeMetricFamily("headrace_paused", "1 while somebody has paused it.", labels=labels)
+        pauses = self._pauses(project)
         for topic, name in sorted(tables.items()):
+            held.add_metric((sources[name], name), float(pauses.landing(project, project.table(name)) is not None))
             ages = [now - at for (t, _), at in waiting.items() if t == topic]
             short = [ends[key] - at for key, at in open_.items() if key in waiting and key[0] == topic]
             seconds.add_metric((sources[name], name), max(ages, default=0.0))
             behind.add_metric((sources[name], name), sum(short))
             moved.add_metric((sources[name], name), sum(at for (t, _), at in landed.items() if t == topic))
-        yield from (seconds, behind, moved)
+        yield from (seconds, behind, moved, held)
+
+    def _pauses(self, project: Project) -> Pauses:
+        if self._decided is None or self._decided.project is not project:
+            self._decided = controls.Watched(project)
+        return Pauses.of(self._decided.now())
 
     def _waiting(self, project: Project, positions: dict[Partition, int]) -> dict[Partition, float]:
-        """(topic, partition) → append time (Unix seconds) of the first committed record at or behind a position."""
+        """(topic, partition) → append time (Unix seconds) of the first committed record at or behind a position. A
+        partition that gives no answer in time is as it was at the last look."""
         from confluent_kafka import Consumer, TopicPartition
 
         if not positions:
+            self._last = {}
             return {}
         if self._consumer is None:
             options: dict[str, Any] = {
@@ -82,7 +96,8 @@ class Ingestion:
                     found[key] = message.timestamp()[1] / 1000
                 done.add(key)
         consumer.unassign()
-        return found
+        self._last = found | {key: at for key, at in self._last.items() if key in positions and key not in done}
+        return self._last
 
 
 def quarantine(project: Project) -> Iterator[Metric]:

@@ -27,6 +27,7 @@ from headrace.live.run import run
 from headrace.local import probe, supervise
 from headrace.local.servers import monitoring
 from headrace.monitor import rules
+from headrace.monitor.firing import firing
 from headrace.project import Project, load
 
 TABLE, COUNTS, FAILS = "mon_events", "mon_counts", "mon_numbers"
@@ -132,6 +133,8 @@ def test_each_kind_of_alert_fires_within_a_minute_and_ends(project: Project, tol
     assert max(took.values()) <= MINUTE, took
     found = watch.active()
     assert found[fails]["labels"]["owner"] == "logistics" and found[fails]["labels"]["severity"] == "ticket"
+    listed = {(row["alert"], row["about"]): row["severity"] for row in firing(project) or ()}
+    assert (listed[delay], listed[fails], listed[blocks]) == ("page", "ticket", "page")
     link = found[delay]["annotations"]["runbook_url"]
     assert f'id="{link.partition("#")[2]}"' in probe.text(link), "the link leads nowhere"
     until(lambda: any(p["receiver"] == "page" and p["status"] == "firing" for p in told[1]), 30, "somebody is told")
