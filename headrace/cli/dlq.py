@@ -1,4 +1,4 @@
-"""List and show rows in quarantine, send them again after a fix, or give them up."""
+"""Rows in quarantine and jobs that failed for good: list them, try again after a fix, or give them up."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Only rows
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help=f"Only rows rejected since then. {_TIME}")]
 Until = Annotated[str, typer.Option("--until", metavar="TIME", help="Only rows rejected before then.")]
 Listing = Annotated[Format, typer.Option("--format", help="How to print.")]
+JOBS = ("job", "kind", "times", "failed_at", "error", "command")
 COUNTS = ("source", "table", "reason", "column", "open", "replayed", "dropped", "first", "last")
 
 
@@ -37,8 +38,21 @@ def list_(
     from headrace.lake import letters
     from headrace.lake.shown import count
 
-    found = letters.groups(project(), _selection(source, table, reason, since, until))
+    here = project()
+    found = letters.groups(here, _selection(source, table, reason, since, until))
     _show([count(group) if format is Format.table else group for group in found], format, COUNTS)
+    if format is Format.table and (failed := _failed_jobs()):
+        print(f"\nfailed for good: {', '.join(str(row['job']) for row in failed)}; headrace dlq jobs   says more")
+
+
+@app.command()
+def jobs(format: Listing = Format.table) -> None:
+    """Jobs that failed on every try: how often, when, why, and the command that runs each again."""
+    from headrace.serve import ops
+
+    rows = ops.dead_jobs(project())
+    short = [{**row, "error": str(row["error"]).strip().split("\n")[0][:80]} for row in rows]
+    _show(short if format is Format.table else rows, format, JOBS, "no job has failed for good")
 
 
 @app.command(name="show")
@@ -66,11 +80,17 @@ def replay(
     reason: Reason = "",
     since: Since = "",
     until: Until = "",
+    job: Annotated[str, typer.Option("--job", metavar="NAME", help="No rows, but this job that failed for good.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Send also what would be rejected again.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds that landing is given.")] = 120.0,
     format: Listing = Format.table,
 ) -> None:
     """Send open rows again that the contract now accepts. Each lands once, also if this is killed and run again."""
+    if job:
+        from headrace.audit import dead_jobs
+
+        print(dead_jobs.replay(project(), job))
+        return
     from headrace.audit.replay import replay as replay_selected
 
     def say(text: str) -> None:
@@ -92,6 +112,7 @@ def drop(
     ] = "",
     since: Since = "",
     until: Until = "",
+    job: Annotated[str, typer.Option("--job", metavar="NAME", help="No rows, but this job that failed for good.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="All open rows: needed when nothing limits them.")] = False,
     format: Listing = Format.table,
 ) -> None:
@@ -100,11 +121,26 @@ def drop(
 
     if not why.strip():
         raise HeadraceError("a decision needs its reason", hint='--reason "test data of the old app"')
+    if job:
+        from headrace.audit import dead_jobs
+
+        print(dead_jobs.drop(project(), job, why))
+        return
     if not (everything or any((source, table, rejected, since, until))):
         hint = "--table, --source, --rejected, --since or --until say which rows; --all drops every open row"
         raise HeadraceError("this would drop every open row of the project", hint=hint)
     selection = _selection(source, table, rejected, since, until)
     _show(drop_selected(project(), selection, why), format, nothing="nothing is open in quarantine")
+
+
+def _failed_jobs() -> list[dict[str, object]]:
+    """What of jobs failed for good; nothing where the serving database is away, since rows are listed without it."""
+    from headrace.serve import ops
+
+    try:
+        return ops.dead_jobs(project())
+    except HeadraceError:
+        return []
 
 
 def _selection(source: str, table: str, reason: str, since: str, until: str) -> Selection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ _ALL = "All sources when left out."
 def pull(name: Name, format: Listing = Format.table) -> None:
     """Bring what a source of kind files, jdbc, rest, cassandra or neo4j has and the last pull had not."""
     from headrace.pulls.pull import pull as pull_source
+    from headrace.serve import ops
 
     opened = project()
 
@@ -34,6 +36,8 @@ def pull(name: Name, format: Listing = Format.table) -> None:
     if result["skipped"]:
         hint = "they are pulled as soon as they can be read"
         raise HeadraceError(*(f"not pulled: {reason}" for reason in result["skipped"]), hint=hint)
+    with suppress(HeadraceError):  # the serving database is away: the next pull says it
+        ops.replayed(opened, name, "source")
 
 
 @app.command()

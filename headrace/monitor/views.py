@@ -19,7 +19,9 @@ _LAST = f"""SELECT DISTINCT ON (view) view, state = 'failed', extract(epoch FROM
   extract(epoch FROM finished_at)::float8 FROM ops.runs WHERE {_ENDED} ORDER BY view, started_at DESC"""
 _BEGUN = """SELECT v.view, extract(epoch FROM clock_timestamp() - r.started_at)::float8
   FROM ops.views AS v JOIN ops.runs AS r USING (run_id)"""
-_DEAD = "SELECT job, kind, count(*) FROM ops.dead_jobs WHERE replayed_at IS NULL GROUP BY job, kind"
+_DEAD = (
+    "SELECT job, kind, count(*) FROM ops.dead_jobs WHERE replayed_at IS NULL AND dropped_at IS NULL GROUP BY job, kind"
+)
 _QUALITY = """SELECT DISTINCT ON (table_name, definition) table_name, check_name, severity, passed
   FROM ops.quality WHERE passed IS NOT NULL ORDER BY table_name, definition, id DESC"""
 _LAYERS = """SELECT DISTINCT ON (view) view, state <> 'different' FROM ops.reconciliation

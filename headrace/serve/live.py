@@ -71,7 +71,7 @@ def stage(connection: psycopg.Connection, view: View, rows: pa.Table | None) -> 
 
 
 def count(connection: psycopg.Connection, view: View) -> int:
-    """How many partials the batch table has: as many as the view's groups, where no table is joined."""
+    """How many partials the batch table has: the view's groups, where no table is joined and no value counted apart."""
     row = connection.execute(f"SELECT count(*) FROM {tables.batch_table(view)}").fetchone()  # type: ignore[arg-type]
     return row[0] if row else 0
 

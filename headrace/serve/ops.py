@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.project import Project
 from headrace.serve import masks
@@ -14,6 +15,7 @@ from headrace.serve.database import connect
 if TYPE_CHECKING:
     import psycopg
 
+_OPEN = "replayed_at IS NULL AND dropped_at IS NULL"  # of a row in ops.dead_jobs
 Positions = dict[str, dict[int, int]]  # table → partition → next offset
 
 
@@ -93,7 +95,7 @@ def finish(
     )
     if state != "failed":
         connection.execute(
-            """UPDATE ops.dead_jobs SET replayed_at = now() WHERE kind = 'batch' AND replayed_at IS NULL
+            f"""UPDATE ops.dead_jobs SET replayed_at = now() WHERE kind = 'batch' AND {_OPEN}
             AND job = (SELECT view FROM ops.runs WHERE run_id = %s)""",
             (run_id,),
         )
@@ -112,6 +114,38 @@ def dead(
             "INSERT INTO ops.dead_jobs (job, kind, error, positions, replay_command) VALUES (%s, %s, %s, %s, %s)",
             (job, kind, masks.for_readers(connection, project, job, error), json.dumps(positions), command),
         )
+
+
+def replayed(project: Project, job: str, kind: str) -> None:
+    """Closes what failed of a job: it succeeded since."""
+    import psycopg
+
+    query = f"UPDATE ops.dead_jobs SET replayed_at = now() WHERE job = %s AND kind = %s AND {_OPEN}"
+    with connect(project) as connection, suppress(psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+        connection.execute(query, (job, kind))
+
+
+def drop_dead(project: Project, job: str, why: str) -> None:
+    """Closes what failed of a job with somebody's reason."""
+    with connect(project) as connection:
+        query = f"UPDATE ops.dead_jobs SET dropped_at = now(), dropped_why = %s WHERE job = %s AND {_OPEN}"
+        connection.execute(query, (why, job))
+
+
+def dead_jobs(project: Project) -> list[dict[str, Any]]:
+    """Jobs that failed for good and neither succeeded since nor were given up, the newest first: job, kind, times,
+    failed_at, error and the command that runs it again."""
+    import psycopg
+    from psycopg.rows import dict_row
+
+    query = f"""SELECT DISTINCT ON (job, kind) job, kind, count(*) OVER (PARTITION BY job, kind) AS times, failed_at,
+        error, replay_command AS command FROM ops.dead_jobs WHERE {_OPEN} ORDER BY job, kind, id DESC"""
+    with connect(project) as connection:
+        try:
+            found = connection.cursor(row_factory=dict_row).execute(query).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):  # nothing was ever run here
+            return []
+    return sorted(found, key=lambda row: row["failed_at"], reverse=True)
 
 
 def _text(value: object) -> str | None:

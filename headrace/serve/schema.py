@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS ops.stream_jobs (
 CREATE TABLE IF NOT EXISTS ops.dead_jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, kind text NOT NULL, error text NOT NULL,
   positions jsonb, replay_command text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz);
+ALTER TABLE ops.dead_jobs ADD COLUMN IF NOT EXISTS dropped_at timestamptz, ADD COLUMN IF NOT EXISTS dropped_why text;
 CREATE TABLE IF NOT EXISTS ops.certificates (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text NOT NULL, table_name text NOT NULL,
   taken_at timestamptz NOT NULL DEFAULT now(), verdict text NOT NULL, position text, rows bigint, checksum text,

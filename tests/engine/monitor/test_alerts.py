@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from headrace.audit import dead_jobs
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
 from headrace.lake import landing
@@ -29,6 +30,7 @@ from headrace.local.servers import monitoring
 from headrace.monitor import rules
 from headrace.monitor.firing import firing
 from headrace.project import Project, load
+from headrace.serve import ops
 
 TABLE, COUNTS, FAILS = "mon_events", "mon_counts", "mon_numbers"
 DASHBOARD = Path(__file__).parents[3] / "docker" / "grafana" / "headrace.json"
@@ -114,7 +116,7 @@ def landed(project: Project, number: int) -> bool:
 
 def test_each_kind_of_alert_fires_within_a_minute_and_ends(project: Project, told, until: Callable[..., Any]):  # type: ignore[no-untyped-def]
     watch, delay, fails = Watch(project), ("IngestionDelay", TABLE), ("JobFailed", FAILS)
-    blocks = ("QualityBlocks", TABLE)
+    blocks, gone = ("QualityBlocks", TABLE), ("JobGivenUp", FAILS)
     until(lambda: landed(project, 2), 30, "two rows are landed")
     assert not watch.active().keys() & {delay, fails, blocks}
     worker = supervise.states(project)["landing"]["pid"]
@@ -123,6 +125,11 @@ def test_each_kind_of_alert_fires_within_a_minute_and_ends(project: Project, tol
         with pytest.raises(HeadraceError):
             run(project, project.job(view))
         causes[alert] = time.monotonic()
+    for view in (FAILS, COUNTS):  # as Airflow does after the last try
+        ops.dead(project, view, "batch", "it failed")
+    assert dead_jobs.drop(project, COUNTS, "tried here only") == f"{COUNTS}: given up"
+    assert [(row["job"], row["times"]) for row in ops.dead_jobs(project)] == [(FAILS, 1)]
+    causes[gone] = time.monotonic()
     kill(worker, signal.SIGSTOP)
     try:
         send(project, ("3", "8"))
@@ -143,9 +150,12 @@ def test_each_kind_of_alert_fires_within_a_minute_and_ends(project: Project, tol
     until(lambda: landed(project, 5), 60, "all rows are landed")
     job = project.root / "jobs" / "batch" / f"{FAILS}.sql"
     job.write_text(job.read_text().replace("CAST(", "TRY_CAST("))
-    for view, alert in ((FAILS, fails), (COUNTS, blocks)):
-        assert run(load(project.root), load(project.root).job(view)).state == "succeeded"
-        ends[alert] = time.monotonic()
+    mended = load(project.root)
+    assert dead_jobs.replay(mended, FAILS) == f"{FAILS}: succeeded, 5 rows"
+    ends[fails] = ends[gone] = time.monotonic()
+    assert run(mended, mended.job(COUNTS)).state == "succeeded"
+    ends[blocks] = time.monotonic()
+    assert ops.dead_jobs(mended) == []
     ended = seen(watch, ends, until, lambda alert: alert not in watch.active())
     print({name: round(s, 1) for (name, _), s in took.items()}, {name: round(s, 1) for (name, _), s in ended.items()})
     assert max(ended.values()) <= MINUTE, ended

@@ -1,0 +1,38 @@
+"""Jobs that failed on every try: run again after a fix, or given up. What a job does not bring is not lost: it stays in
+its source, or on the lake, until the job runs."""
+
+from __future__ import annotations
+
+from headrace.errors import HeadraceError, did_you_mean
+from headrace.live.run import run
+from headrace.project import Project
+from headrace.pulls.pull import pull
+from headrace.serve import ops
+
+
+def replay(project: Project, name: str) -> str:
+    """Runs the job once more, now; returns in words what came of it. A success closes its row in ops.dead_jobs; the
+    error of another failure is raised, and the row stays open."""
+    kind = _kind(project, name)
+    if kind == "source":
+        skipped = pull(project, project.source(name))["skipped"]
+        if skipped:
+            raise HeadraceError(*(f"not pulled: {reason}" for reason in skipped))
+        ops.replayed(project, name, kind)
+        return f"{name}: pulled"
+    done = run(project, project.job(name))
+    return f"{name}: {done.state}, {done.rows:,} rows"
+
+
+def drop(project: Project, name: str, why: str) -> str:
+    """Gives the job's failure up, with the reason. It is due again as ever."""
+    _kind(project, name)
+    ops.drop_dead(project, name, why)
+    return f"{name}: given up"
+
+
+def _kind(project: Project, name: str) -> str:
+    found = {str(row["job"]): str(row["kind"]) for row in ops.dead_jobs(project)}
+    if name not in found:
+        raise HeadraceError(f"{name!r} did not fail for good", hint=did_you_mean(name, found) or "headrace dlq jobs")
+    return found[name]
