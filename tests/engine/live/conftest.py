@@ -86,9 +86,11 @@ class Table:
 
     def add_partition(self) -> None:
         """New rows come to it from here on, as where someone runs kafka-topics --alter."""
-        self.partitions += 1
-        made = AdminClient(self.bus).create_partitions([NewPartitions(self.table.topic, self.partitions)])
+        client = AdminClient(self.bus)  # it must live until its answer is there
+        made = client.create_partitions([NewPartitions(self.table.topic, self.partitions + 1)])
         made[self.table.topic].result(30)
+        self.partitions += 1
+        self.producer = Producer({**self.bus, "linger.ms": 1, "acks": "all"})  # the old one knows the old number
 
     @contextmanager
     def open_transaction(self, commits: bool) -> Iterator[None]:
