@@ -15,9 +15,10 @@ def replay(project: Project, name: str) -> str:
     error of another failure is raised, and the row stays open."""
     kind = _kind(project, name)
     if kind == "source":
-        skipped = pull(project, project.source(name))["skipped"]
-        if skipped:
-            raise HeadraceError(*(f"not pulled: {reason}" for reason in skipped))
+        done = pull(project, project.source(name))
+        held = [f"{table} is paused" for table in done["paused"] or ([] if done["tables"] else [name])]
+        if wrong := [*done["skipped"], *held]:
+            raise HeadraceError(*(f"not pulled: {reason}" for reason in wrong))
         ops.replayed(project, name, kind)
         return f"{name}: pulled"
     done = run(project, project.job(name))

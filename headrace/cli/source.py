@@ -36,8 +36,9 @@ def pull(name: Name, format: Listing = Format.table) -> None:
     if result["skipped"]:
         hint = "they are pulled as soon as they can be read"
         raise HeadraceError(*(f"not pulled: {reason}" for reason in result["skipped"]), hint=hint)
-    with suppress(HeadraceError):  # the serving database is away: the next pull says it
-        ops.replayed(opened, name, "source")
+    if result["tables"] and not result["paused"]:
+        with suppress(HeadraceError):  # the serving database is away: the next pull says it
+            ops.replayed(opened, name, "source")
 
 
 @app.command()

@@ -37,4 +37,5 @@ def command(
     here = project()
     if monitoring:
         watch.ask(here)
-    platform.up(here, {part.strip() for part in only.split(",")} if only else None, prepare, commands)
+    parts = {part.strip() for part in only.split(",")} if only else None
+    platform.up(here, parts and parts | ({"monitoring"} if monitoring else set()), prepare, commands)

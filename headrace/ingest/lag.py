@@ -26,6 +26,7 @@ class LogLag:
     held: int | None = None
     seconds: float | None = None
     wrong: str = ""
+    is_away: bool = False  # nobody could be asked
 
     @property
     def text(self) -> str:
@@ -45,9 +46,10 @@ def measure(project: Project, source: Source) -> LogLag:
         seconds = max(0.0, now - newest["ts_ms"] / 1000) if newest else None
         return LogLag(source.name, held, seconds, _missing(source, held))
     except HeadraceError as error:
-        return LogLag(source.name, wrong=error.problems[0].message)
+        return LogLag(source.name, wrong=error.problems[0].message, is_away=True)
     except (psycopg.Error, pymysql.err.MySQLError) as error:
-        return LogLag(source.name, wrong=f"its log can't be asked: {str(error).strip().splitlines()[0]}")
+        said = f"its log can't be asked: {str(error).strip().splitlines()[0]}"
+        return LogLag(source.name, wrong=said, is_away=True)
 
 
 def _missing(source: Source, held: int | None) -> str:

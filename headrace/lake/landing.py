@@ -140,6 +140,15 @@ def topic_id(project: Project, table: str) -> str | None:
         return None
 
 
+def quarantined(project: Project, table: str) -> int:
+    """How many rows of a table were ever rejected, by the log of its quarantine."""
+    try:
+        files = pa.table(DeltaTable(paths.quarantine(project, table)).get_add_actions(flatten=True))
+    except TableNotFoundError:
+        return 0
+    return int(pc.sum(files["num_records"]).as_py() or 0) if files.num_rows else 0
+
+
 def compact(address: str) -> dict[str, Any]:
     """Merges small files into large ones without changing a row (dataChange=false); safe beside a running worker."""
     try:

@@ -63,5 +63,7 @@ def _parts(view: View, node: Node) -> Iterator[str]:
             yield from _parts(view, view.groups[int(inner.value[1:]) - 1])
         elif inner.op in {"key", "count", "min", "max"}:
             yield inner.value
+        elif inner.op == "distinct":
+            yield view.distinct
         elif inner.op in {"sum", "avg"}:
             yield from inner.value

@@ -44,7 +44,7 @@ class Look:
         try:
             self.found, self.error = list(self.take()), ""
             self.at = time.time()
-        except Exception as error:  # whatever it is, the other looks go on, and `headrace_look_failed` says so
+        except BaseException as error:  # whatever it is (a panic in Rust is none of Exception), `look_failed` says so
             self.found, self.error = [], str(error).strip().split("\n")[0] or type(error).__name__
 
     def again(self, said: Callable[[str], None]) -> None:
@@ -78,25 +78,30 @@ class Present:
 
     def __init__(self, project: Project) -> None:
         self._project, self._files, self._lock = project, Files(project.root), threading.Lock()
+        self._changed = False
 
     def __call__(self) -> Project:
         """Reads the files again where one of them changed; raises HeadraceError while headrace.yml is wrong."""
         with self._lock:
-            if self._files.changed():
+            self._changed = self._files.changed() or self._changed
+            if self._changed:
                 self._project = load(self._project.root)
+                self._changed = False
             return self._project
 
 
 def looks(present: Callable[[], Project], status: Status) -> list[Look]:
     """What is looked at, and how often (seconds): what alerts wait for often, what costs more less often."""
-    read = ingestion.Ingestion()
+    read, shown = ingestion.Ingestion(), views.Views()
     return [
         Look("ingestion", 5, lambda: read.collect(present())),
-        Look("runs", 5, lambda: views.recorded(present())),
+        Look("runs", 10, lambda: views.recorded(present())),
         Look("jobs at Flink", 10, lambda: streams.jobs(present())),
         Look("sources", 10, lambda: streams.sources(present())),
         Look("servers", 10, lambda: streams.servers(status(present()))),
-        Look("quarantine", 20, lambda: ingestion.quarantine(present())),
+        Look("views", 10, lambda: shown.collect(present())),
+        Look("rejected rows", 10, lambda: ingestion.rejected(present())),
+        Look("quarantine", 600, lambda: ingestion.waiting(present())),
         Look("files", 5, lambda: views.described(present())),
     ]
 

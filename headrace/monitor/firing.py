@@ -14,7 +14,7 @@ _ABOUT = ("table", "view", "name", "source", "server", "look")
 def firing(project: Project) -> list[dict[str, Any]] | None:
     """Alertmanager's open alerts, those that page first: alert, severity, about, since, summary, runbook. None where
     there is no Alertmanager on this machine."""
-    address = f"http://127.0.0.1:{project.addresses.port('alertmanager')}/api/v2/alerts?active=true"
+    address = f"http://127.0.0.1:{project.addresses.port('alertmanager')}/api/v2/alerts?silenced=false&inhibited=false"
     try:
         with httpx.Client(trust_env=False, timeout=5) as client:  # loopback never goes through a proxy
             found = client.get(address).raise_for_status().json()

@@ -11,12 +11,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from headrace.ingest import bus, controls
 from headrace.ingest.paused import Pauses
-from headrace.lake import landing, letters
+from headrace.lake import landing, letters, paths
 from headrace.lake.selection import Selection
 from headrace.project import Project
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
+    from confluent_kafka.admin import AdminClient
 
 ANSWER_SECONDS = 2.0  # what the bus is given to show what comes next in each partition
 Partition = tuple[str, int]
@@ -27,8 +28,10 @@ class Ingestion:
 
     def __init__(self) -> None:
         self._consumer: Consumer | None = None
+        self._client: AdminClient | None = None
         self._decided: controls.Watched | None = None
         self._last: dict[Partition, float] = {}  # what was waiting at the last look
+        self._free: dict[Partition, float] = {}  # when nothing was waiting last (Unix seconds)
 
     def collect(self, project: Project) -> Iterator[Metric]:
         """Delay in seconds and positions per table, and how many positions are landed.
@@ -41,8 +44,16 @@ class Ingestion:
         sources = {t.name: t.source for t in project.tables.values()}
         there = bus.partitions(project)
         ends = bus.ends(project, {topic: there[topic] for topic in tables if topic in there})
-        landed = {(t, p): at for t, name in tables.items() for p, at in landing.positions(project, name).items()}
+        ids = bus.topic_ids(self._admin(project), sorted(tables.keys() & there.keys()))
+        landed = {
+            (topic, p): at
+            for topic, name in tables.items()
+            if landing.topic_id(project, name)
+            == ids.get(topic)  # else the topic was made anew: nothing of it is landed
+            for p, at in landing.positions(project, name).items()
+        }
         open_ = {key: landed.get(key, 0) for key, end in ends.items() if end > landed.get(key, 0)}
+        self._free |= dict.fromkeys(ends.keys() - open_.keys(), time.time())
         waiting = self._waiting(project, open_)
         now, labels = time.time(), ("source", "table")
         seconds = GaugeMetricFamily(
@@ -63,6 +74,10 @@ class Ingestion:
             moved.add_metric((sources[name], name), sum(at for (t, _), at in landed.items() if t == topic))
         yield from (seconds, behind, moved, held)
 
+    def _admin(self, project: Project) -> AdminClient:
+        self._client = self._client or bus.admin(project)
+        return self._client
+
     def _pauses(self, project: Project) -> Pauses:
         if self._decided is None or self._decided.project is not project:
             self._decided = controls.Watched(project)
@@ -71,7 +86,7 @@ class Ingestion:
     def _waiting(self, project: Project, positions: dict[Partition, int]) -> dict[Partition, float]:
         """(topic, partition) → append time (Unix seconds) of the first committed record at or behind a position. A
         partition that gives no answer in time is as it was at the last look."""
-        from confluent_kafka import Consumer, TopicPartition
+        from confluent_kafka import Consumer, KafkaError, TopicPartition
 
         if not positions:
             self._last = {}
@@ -91,25 +106,34 @@ class Ingestion:
         deadline = time.monotonic() + ANSWER_SECONDS
         while len(done) < len(positions) and time.monotonic() < deadline:
             for message in consumer.consume(500, timeout=0.2):
-                key = (str(message.topic()), int(message.partition() or 0))
-                if not message.error() and key not in done:
-                    found[key] = message.timestamp()[1] / 1000
+                key, error = (str(message.topic()), int(message.partition() or 0)), message.error()
+                if error and error.code() != KafkaError._PARTITION_EOF:
+                    continue
+                if not error and key not in done:
+                    # Rows of a transaction are there from its end on, whatever time they were sent at.
+                    found[key] = max(message.timestamp()[1] / 1000, self._free.get(key, 0.0))
                 done.add(key)
         consumer.unassign()
         self._last = found | {key: at for key, at in self._last.items() if key in positions and key not in done}
+        now = time.time()
+        self._free |= dict.fromkeys((positions.keys() & done) - found.keys(), now)
         return self._last
 
 
-def quarantine(project: Project) -> Iterator[Metric]:
-    """Rows that were ever rejected, and those of them that nobody has replayed or dropped yet."""
-    labels = ("source", "table", "reason")
-    rejected = CounterMetricFamily("headrace_quarantined_rows", "Rows that broke their contract.", labels=labels)
-    waits = GaugeMetricFamily("headrace_quarantine_open_rows", "Of those, neither replayed nor dropped.", labels=labels)
-    found: dict[tuple[str, ...], Counter[str]] = {}
+def rejected(project: Project) -> Iterator[Metric]:
+    """Rows that broke their contract, per table, by the logs of the quarantines alone."""
+    found = CounterMetricFamily("headrace_quarantined_rows", "Rows that broke their contract.", labels=("table",))
+    for table in (*sorted(project.tables), paths.UNKNOWN):
+        found.add_metric((table,), landing.quarantined(project, table))
+    yield found
+
+
+def waiting(project: Project) -> Iterator[Metric]:
+    """Rejected rows that nobody has replayed or dropped; to know that, landing is read since the first of them."""
+    found = GaugeMetricFamily("headrace_quarantine_open_rows", "Neither replayed nor dropped.", labels=("table",))
+    open_ = Counter[str]()
     for row in letters.groups(project, Selection()):
-        key = (row["source"] or "", row["table"] or "", row["reason"])
-        found.setdefault(key, Counter()).update({state: row[state] for state in ("open", "replayed", "dropped")})
-    for key, states in sorted(found.items()):
-        rejected.add_metric(key, states.total())
-        waits.add_metric(key, states["open"])
-    yield from (rejected, waits)
+        open_[row["table"] or ""] += row["open"]
+    for table in (*sorted(project.tables), paths.UNKNOWN):
+        found.add_metric((table,), open_[table])
+    yield found

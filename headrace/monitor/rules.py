@@ -57,7 +57,7 @@ def alertmanager(webhook: str | None) -> str:
         for severity, (wait, interval, repeat) in waits.items()
     ]
     silent = {  # a part that is away makes others fail: one alert says enough
-        "source_matchers": ['alertname="ServerDown"'],
+        "source_matchers": ['alertname="ServerDown"', 'server=~"bus|connect|postgres|flink-.*"'],
         "target_matchers": ['alertname=~"SourceDown|StreamJobDown|PartAway"'],
     }
     top = {"receiver": "ticket", "group_by": ["alertname", "owner"], "routes": routes}

@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from headrace.ingest import connectors, lag
+from headrace.ingest import connectors, lag, limits, paused
 from headrace.project import Project
 from headrace.stream.watch import list_jobs
 
@@ -23,7 +23,7 @@ def jobs(project: Project) -> Iterator[Metric]:
     late = GaugeMetricFamily("headrace_stream_job_late_rows", "Rows that came after their window.", labels=labels)
     for row in list_jobs(project):
         key = (str(row["job"]), str(row["kind"]))
-        if row["state"] in {"STOPPED", "NEW"}:  # nobody wants it to run, or nobody has begun it yet
+        if row["state"] == "STOPPED" or (row["state"] == "NEW" and not row["error"]):  # nobody wants it to run, or yet
             continue
         running.add_metric(key, float(row["state"] == "RUNNING"))
         for family, column in ((restarts, "restarts"), (age, "checkpoint_age"), (late, "late")):
@@ -33,17 +33,21 @@ def jobs(project: Project) -> Iterator[Metric]:
 
 
 def sources(project: Project) -> Iterator[Metric]:
-    """Of each captured source whether its connector runs, what its database keeps for us, and how old what came is."""
-    captured = [s for s in project.sources if s.mode == "cdc"]
+    """Of each captured source whether its database answers and its connector runs, what the database keeps for us, and
+    how old what came is. Of one that is paused nothing, except where its log's limit paused it: nobody wanted that."""
+    pauses = paused.read(project)
+    held_by = {s.name: pause for s in project.sources if (pause := pauses.source(s.name))}
+    wanted = {name for name, pause in held_by.items() if pause.who != limits.WHO}
+    captured = [s for s in project.sources if s.mode == "cdc" and s.name not in wanted]
     states = {s["source"]: s for s in connectors.states(project)} if captured else {}
-    up = GaugeMetricFamily("headrace_source_running", "1 while the connector and its task run.", labels=("source",))
+    up = GaugeMetricFamily("headrace_source_running", "1 while database and connector work.", labels=("source",))
     held = GaugeMetricFamily("headrace_source_log_bytes", "Log that the database keeps for us.", labels=("source",))
     age = GaugeMetricFamily("headrace_source_delay_seconds", "Age of the newest change that came.", labels=("source",))
     for source in captured:
         state = states.get(source.name, {})
         runs = state.get("state") == "RUNNING" and set(state.get("tasks", [])) == {"RUNNING"}
-        up.add_metric((source.name,), float(runs or state.get("state") == "PAUSED"))
         found = lag.measure(project, source)
+        up.add_metric((source.name,), float(runs and not found.is_away))
         for family, value in ((held, found.held), (age, found.seconds)):
             if value is not None:
                 family.add_metric((source.name,), float(value))
@@ -53,11 +57,14 @@ def sources(project: Project) -> Iterator[Metric]:
 def servers(rows: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
     """Whether each server on this machine runs, and its memory; `rows` are those of `headrace status`."""
     up = GaugeMetricFamily("headrace_server_running", "1 while the server runs.", labels=("server",))
+    uptime = GaugeMetricFamily("headrace_server_uptime_seconds", "Since it was started.", labels=("server",))
     memory = GaugeMetricFamily("headrace_server_memory_bytes", "Memory of a server.", labels=("server",))
     for row in rows:
         if row["state"] in {"external", "stopped"}:
             continue
         up.add_metric((row["server"],), float(row["state"] == "running"))
+        if row["uptime"] is not None:
+            uptime.add_metric((row["server"],), row["uptime"])
         if row["memory"] is not None:
             memory.add_metric((row["server"],), row["memory"] * 1e6)
-    yield from (up, memory)
+    yield from (up, uptime, memory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from headrace.audit.flow import batch_lag
 from headrace.project import Project
 from headrace.project.schedule import pause
+from headrace.serve import reconciliation
 from headrace.serve.database import connect
 
 _ENDED = "state <> 'running'"
@@ -19,19 +21,57 @@ _LAST = f"""SELECT DISTINCT ON (view) view, state = 'failed', extract(epoch FROM
   extract(epoch FROM finished_at)::float8 FROM ops.runs WHERE {_ENDED} ORDER BY view, started_at DESC"""
 _BEGUN = """SELECT v.view, extract(epoch FROM clock_timestamp() - r.started_at)::float8
   FROM ops.views AS v JOIN ops.runs AS r USING (run_id)"""
+_TOOK = f"""SELECT DISTINCT ON (view) view, extract(epoch FROM finished_at - started_at)::float8 FROM ops.runs
+  WHERE {_ENDED} AND state = 'succeeded' ORDER BY view, started_at DESC"""
 _DEAD = (
     "SELECT job, kind, count(*) FROM ops.dead_jobs WHERE replayed_at IS NULL AND dropped_at IS NULL GROUP BY job, kind"
 )
-_QUALITY = """SELECT DISTINCT ON (table_name, definition) table_name, check_name, severity, passed
-  FROM ops.quality WHERE passed IS NOT NULL ORDER BY table_name, definition, id DESC"""
-_LAYERS = """SELECT DISTINCT ON (view) view, state <> 'different' FROM ops.reconciliation
-  WHERE state <> 'unproven' ORDER BY view, id DESC"""
+_QUALITY = """SELECT table_name, check_name, severity, definition, (SELECT r.passed FROM ops.quality AS r
+    WHERE r.table_name = q.table_name AND r.definition = q.definition AND r.passed IS NOT NULL
+    ORDER BY r.id DESC LIMIT 1)
+  FROM (SELECT DISTINCT ON (table_name, definition) * FROM ops.quality ORDER BY table_name, definition, id DESC) AS q"""
+_DIFFER = f"SELECT DISTINCT view FROM {reconciliation.ALERTS} WHERE is_open"
 LATE = 1.25  # times the pause between two runs of a view, and
-GRACE = 600.0  # seconds more: from then on what it shows is too old
+GRACE = 600.0  # seconds and a run more: from then on it lacks what landed for too long
+
+
+class Views:
+    """Looks again and again, and remembers since when each view lacks something."""
+
+    def __init__(self) -> None:
+        self._lacks: dict[str, float] = {}  # view → when it was first seen to lack what landed (Unix seconds)
+
+    def collect(self, project: Project) -> Iterator[Metric]:
+        """How far each batch view is behind, for how long, and from when on that is too long.
+
+        The age of what a view shows is counted from the start of its published run, but never from before the first
+        look at which it lacked anything: what nobody wrote for days does not make a view old.
+        """
+        with connect(project) as connection:
+            begun, took = dict(_rows(connection, _BEGUN)), dict(_rows(connection, _TOOK))
+        now, behind, stale, limits = time.time(), [], [], []
+        for job in project.jobs:
+            if job.kind != "batch" or job.live:
+                continue
+            lag = batch_lag(project, job).behind
+            if not lag:
+                self._lacks.pop(job.name, None)
+            lacks = now - self._lacks.setdefault(job.name, now) if lag else 0.0
+            behind.append((job.name, lag))
+            stale.append((job.name, min(lacks, begun.get(job.name, lacks))))
+            limits.append((job.name, pause(job.schedule) * LATE + GRACE + took.get(job.name, 0.0)))
+        yield _gauge("view_behind_positions", "Landed positions that a batch view does not cover.", ("view",), behind)
+        yield _gauge("view_stale_seconds", "For how long a batch view has lacked what landed.", ("view",), stale)
+        yield _gauge("view_stale_limit_seconds", "From when on that is too long.", ("view",), limits)
 
 
 def recorded(project: Project) -> Iterator[Metric]:
-    """Runs by their end, the last one's duration and whether it failed; jobs given up; quality; layers."""
+    """Runs by their end, the last one's duration and whether it failed; jobs given up; quality; layers.
+
+    Of checks only those that a contract has now, of views only those that there are: what was taken away has no state.
+    """
+    checks = {(table, c.definition) for table, contract in project.contracts.items() for c in contract.checks}
+    live = [j.name for j in project.jobs if j.kind == "batch" and j.live]
     with connect(project) as connection:
         yield _counter("runs", "Runs of a view by how they ended.", ("view", "state"), _rows(connection, _RUNS))
         last = _rows(connection, _LAST)
@@ -41,12 +81,17 @@ def recorded(project: Project) -> Iterator[Metric]:
         yield _gauge("run_ended_timestamp_seconds", "When the last run of a view ended.", ("view",), ended)
         yield _gauge("dead_jobs", "Failed for good and not replayed since.", ("name", "kind"), _rows(connection, _DEAD))
         labels = ("table", "check", "severity")
-        passed = [(t, c, s, int(p)) for t, c, s, p in _rows(connection, _QUALITY)]
-        yield _gauge("quality_passed", "1 when a quality check passed at last, 0 when it failed.", labels, passed)
-        equal = [(view, int(same)) for view, same in _rows(connection, _LAYERS)]
+        found = [row for row in _rows(connection, _QUALITY) if (row[0], row[3]) in checks and row[4] is not None]
+        passed = sorted({(t, c, s): int(p) for t, c, s, _, p in found}.items())
+        yield _gauge(
+            "quality_passed",
+            "1 when a quality check passed at last, 0 when it failed.",
+            labels,
+            [(*k, p) for k, p in passed],
+        )
+        differ = {view for (view,) in _rows(connection, _DIFFER)}
+        equal = [(view, int(view not in differ)) for view in live]
         yield _gauge("live_layers_equal", "0 when the layers of a live view differed at last.", ("view",), equal)
-        begun = dict(_rows(connection, _BEGUN))
-    yield from _freshness(project, begun)
 
 
 def described(project: Project) -> Iterator[Metric]:
@@ -56,21 +101,6 @@ def described(project: Project) -> Iterator[Metric]:
     yield _gauge(
         "problems", "Mistakes in the project's files, as `headrace check` finds them.", (), [(len(project.problems),)]
     )
-
-
-def _freshness(project: Project, begun: dict[str, float]) -> Iterator[Metric]:
-    """Of a view that lacks nothing 0, else the seconds since its published run began: so old is what it shows."""
-    behind, stale, limits = [], [], []
-    for job in project.jobs:
-        if job.kind != "batch" or job.live:
-            continue
-        lag = batch_lag(project, job).behind
-        behind.append((job.name, lag))
-        stale.append((job.name, begun.get(job.name, 0.0) if lag else 0.0))
-        limits.append((job.name, pause(job.schedule) * LATE + GRACE))
-    yield _gauge("view_behind_positions", "Landed positions that a batch view does not cover.", ("view",), behind)
-    yield _gauge("view_stale_seconds", "Age of what a batch view shows, 0 while it lacks nothing.", ("view",), stale)
-    yield _gauge("view_stale_limit_seconds", "From when on that is too old, by its schedule.", ("view",), limits)
 
 
 def _rows(connection: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:

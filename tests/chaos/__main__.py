@@ -11,22 +11,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.ingest.resync import resync
 from headrace.stream.flink_rest import Flink
 from tests.chaos import cells, table
 from tests.chaos.cells import Cell
-from tests.chaos.faults import strike
+from tests.chaos.faults import aim
 from tests.chaos.world import LIVE, World, made
 
 BEFORE = 4.0  # seconds of load before each fault: rows are in every stage then, and there is no state to wait for
 PATIENCE = 20.0  # seconds until a moment must come
+JOIN = 240.0  # seconds for what went on beside a fault
 
 
 def main() -> None:
@@ -36,6 +39,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=None, help="how many (default: until all pairs came up)")
     parser.add_argument("--resume", type=Path, default=None, metavar="DIR", help="the folder of a run that was stopped")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was done to servers is taken back
     folder = given.resume or Path(tempfile.mkdtemp(prefix="headrace-chaos-"))
     chosen, results = cells.drawn(given.seed, given.cells), folder / "results.jsonl"
     done = {tuple(r["cell"]) for r in _read(results)}
@@ -49,58 +53,69 @@ def main() -> None:
             found = trial(world, cell)
             with results.open("a") as file:
                 file.write(json.dumps(found) + "\n")
-            print(f"{number:3} {cell.name:50} {found['seconds']:6.1f} s   {found['wrong'] or 'exact'}", flush=True)
+            missed = "" if found["hit"] else "   (the moment did not come)"
+            said = "; ".join(found["wrong"]) or "exact"
+            print(f"{number:3} {cell.name:50} {found['seconds']:6.1f} s   {said}{missed}", flush=True)
     finally:
         world.close()
     print(table.markdown(_read(results)))
     sys.exit(any(r["wrong"] for r in _read(results)))
 
 
-def trial(world: World, cell: Cell) -> dict:  # type: ignore[type-arg]
-    """One cell; `seconds` from the fault to the next alert that is right, `wrong` what was not exact afterwards."""
+def trial(world: World, cell: Cell) -> dict[str, Any]:
+    """One cell; `seconds` is the longest that an alert took because of it, `wrong` what was not exact afterwards, `hit`
+    whether its moment came."""
+    seconds, wrong, hit, written = float("inf"), list[str](), False, world.written
     world.begin()
     beside: list[threading.Thread] = []
     try:
         time.sleep(BEFORE)
-        beside += moment(world, cell.moment)
+        strike = aim(world.project, cell)
+        hit, beside = moment(world, cell.moment)
         began = time.monotonic()
-        strike(world.project, cell)
-        seconds, wrong = world.recovered(began), []
-    except HeadraceError as error:
-        seconds, wrong = float("inf"), [str(error)]
+        strike()
+        seconds = world.recovered(began, time.monotonic())
+    except Exception as error:  # whatever it is, it is what this cell found, and the next ones are tried
+        wrong.append(_said(error))
     finally:
         for thread in beside:
-            thread.join()
+            thread.join(JOIN)
         world.end()
     try:
+        wrong += ["nobody wrote anything"] if world.written == written else []
         wrong += world.wrong()
-    except HeadraceError as error:
-        wrong += [str(error)]
-    return {"cell": list(cell), "seconds": seconds, "wrong": wrong}
+    except Exception as error:
+        wrong.append(_said(error))
+    return {"cell": list(cell), "seconds": seconds, "wrong": wrong, "hit": hit}
 
 
-def moment(world: World, name: str) -> list[threading.Thread]:
-    """Waits until it is there; returns what goes on meanwhile."""
+def moment(world: World, name: str) -> tuple[bool, list[threading.Thread]]:
+    """Waits until it is there; returns whether it came, and what goes on meanwhile."""
     flink, end = Flink(world.project.addresses.flink_rest), time.monotonic() + PATIENCE
     if name.startswith("checkpoint"):
-        job = next(j["jid"] for j in flink.jobs() if LIVE in j["name"])
+        (job,) = [j["jid"] for j in flink.jobs() if LIVE in j["name"]][:1]
         before = flink.checkpoints(job)["counts"]["completed"]
         while time.monotonic() < end:
             counts = flink.checkpoints(job)["counts"]
             if counts["in_progress"] if name.endswith("begins") else counts["completed"] > before:
-                return []
-            time.sleep(0.02)
+                return True, []
+            time.sleep(0.01)
+        return False, []
     if name == "publish":
-        thread = threading.Thread(target=world.run)
+        before = world.compared()
+        thread = threading.Thread(target=world.run, daemon=True)
         thread.start()
-        time.sleep(0.7)  # its transaction comes a moment after its markers; where exactly, chance decides
-        return [thread]
+        while time.monotonic() < end and thread.is_alive():
+            if world.compared() > before:  # the switch comes next, within milliseconds
+                return True, [thread]
+            time.sleep(0.002)
+        return False, [thread]
     if name == "snapshot":
-        thread = threading.Thread(target=_resync, args=(world,))
+        thread = threading.Thread(target=_resync, args=(world,), daemon=True)
         thread.start()
-        time.sleep(1.0)  # likewise: Connect begins it within a second
-        return [thread]
-    return []
+        time.sleep(1.0)  # Connect begins it within a second; it takes some
+        return thread.is_alive(), [thread]
+    return True, []
 
 
 def _resync(world: World) -> None:
@@ -110,7 +125,11 @@ def _resync(world: World) -> None:
         print(f"    the snapshot was asked for: {error.problems[0].message}", flush=True)
 
 
-def _read(results: Path) -> list[dict]:  # type: ignore[type-arg]
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip()[:500]}"
+
+
+def _read(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 

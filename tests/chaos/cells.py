@@ -16,6 +16,7 @@ CORE = (
 )
 HELPERS = ("flink-gateway", "pulse", "airflow-scheduler", "airflow-api")  # no row goes through them
 COMPONENTS = CORE + HELPERS
+ROAD = {"source-payments", "connect", "bus", "flink-jobmanager", "flink-taskmanager", "postgres"}  # of an alert
 WRITERS = {"source-payments", "bus", "landing", "flink-jobmanager", "flink-taskmanager", "spark"}
 FAULTS = ("kill", "pause", "slow", "full disk", "cut", "clock")
 MOMENTS = ("any", "checkpoint begins", "checkpoint ended", "publish", "snapshot")

@@ -1,4 +1,4 @@
-"""The faults, each done to a running server and taken back: `strike` returns when it is over.
+"""The faults, each done to a running server and taken back; what `aim` gives returns when it is over.
 
 * kill: SIGKILL, as a crash. pause: SIGSTOP of the server and its children, as a machine that hangs.
 * slow: it runs a tenth of the time, as on a disk or a processor that is all others'.
@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import psutil
 
+from headrace.errors import HeadraceError
 from headrace.local import debian, platform, supervise
 from headrace.local.install import environment
-from headrace.local.servers import servers
 from headrace.project import Project
 from tests.chaos.cells import Cell
 
@@ -29,15 +29,27 @@ TURN = 0.5  # seconds of a turn of `slow`
 ENOUGH = 4096  # bytes to which a file may grow while the disk is full
 
 
-def strike(project: Project, cell: Cell) -> None:
-    """Does the cell's fault to its component."""
-    FAULTS[cell.fault](project, cell.component)
+def aim(project: Project, cell: Cell) -> Callable[[], None]:
+    """What does the cell's fault to its component when it is called. Raises HeadraceError when that does not run."""
+    if cell.fault == "clock":
+        return lambda: _clock(project, cell.component)
+    family = _family(project, cell.component)
+    return lambda: FAULTS[cell.fault](family)
+
+
+def heal(project: Project) -> None:
+    """Takes back what a trial that was cut off has left: servers that stand still, or may not write."""
+    for name, state in supervise.states(project).items():
+        if state["pid"]:
+            family = _family(project, name)
+            _limit(family, psutil.RLIM_INFINITY)
+            _signal(family, signal.SIGCONT)
 
 
 def _family(project: Project, server: str) -> list[psutil.Process]:
     pid = supervise.states(project)[server]["pid"]
     if not pid or not psutil.pid_exists(pid):
-        return []
+        raise HeadraceError(f"{server} does not run, so nothing can be done to it")
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
 
@@ -50,21 +62,20 @@ def _signal(family: list[psutil.Process], number: signal.Signals) -> None:
             continue
 
 
-def _kill(project: Project, server: str) -> None:
-    _signal(_family(project, server), signal.SIGKILL)
+def _kill(family: list[psutil.Process]) -> None:
+    _signal(family, signal.SIGKILL)
 
 
-def _pause(project: Project, server: str) -> None:
-    family = _family(project, server)
-    _signal(family, signal.SIGSTOP)
+def _pause(family: list[psutil.Process]) -> None:
     try:
+        _signal(family, signal.SIGSTOP)
         time.sleep(SECONDS)
     finally:
         _signal(family, signal.SIGCONT)
 
 
-def _slow(project: Project, server: str) -> None:
-    family, end = _family(project, server), time.monotonic() + SECONDS
+def _slow(family: list[psutil.Process]) -> None:
+    end = time.monotonic() + SECONDS
     try:
         while time.monotonic() < end:
             _signal(family, signal.SIGSTOP)
@@ -75,8 +86,7 @@ def _slow(project: Project, server: str) -> None:
         _signal(family, signal.SIGCONT)
 
 
-def _full(project: Project, server: str) -> None:
-    family = _family(project, server)
+def _full(family: list[psutil.Process]) -> None:
     try:
         _limit(family, ENOUGH)
         time.sleep(SECONDS)
@@ -92,13 +102,23 @@ def _limit(family: list[psutil.Process], most: int) -> None:
             continue
 
 
-def _cut(project: Project, server: str) -> None:
-    ports = next(s for s in servers(project) if s.name == server).ports.values()
-    end = time.monotonic() + SECONDS
+def _cut(family: list[psutil.Process]) -> None:
+    end, ended = time.monotonic() + SECONDS, 0
     while time.monotonic() < end:
-        for port in ports:
-            subprocess.run(["ss", "-K", "state", "established", f"sport = :{port}"], capture_output=True, check=False)
+        for port in {port for process in family for port in _connected(process)}:
+            command = ["ss", "-K", "-H", "state", "established", f"sport = :{port}"]
+            ended += len(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
         time.sleep(TURN)
+    if not ended:
+        raise HeadraceError("no connection was cut: `ss -K` needs root, and a kernel that lets it")
+
+
+def _connected(process: psutil.Process) -> list[int]:
+    """Its own ports of its connections, those that it was called at and those that it calls from."""
+    try:
+        return [c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_ESTABLISHED]
+    except psutil.Error:
+        return []
 
 
 def _clock(project: Project, server: str) -> None:
@@ -108,24 +128,30 @@ def _clock(project: Project, server: str) -> None:
     said = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
     said |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "HEADRACE_PROJECT": str(project.root)}
     command = [str(environment("platform") / "bin" / "headrace"), "-C", str(project.root), "work", server]
-    platform.down(project, {server})
-    worker = subprocess.Popen(command, env=os.environ | said, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    worker = None
     try:
+        platform.down(project, {server})
+        worker = subprocess.Popen(command, env=os.environ | said, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for shift in ("+0", "+3600", "-3600", "+0"):
             clock.write_text(shift)
             time.sleep(SECONDS / 3)
-        assert worker.poll() is None, "the worker did not survive its clock"
+        if worker.poll() is not None:
+            raise HeadraceError("the worker did not survive its clock")
     finally:
-        worker.terminate()
-        worker.wait(60)
-        platform.up(project, {server})
+        try:
+            if worker:
+                worker.terminate()
+                worker.wait(60)
+        finally:
+            if worker:
+                worker.kill()
+            platform.up(project, {server})
 
 
-FAULTS: dict[str, Callable[[Project, str], None]] = {
+FAULTS: dict[str, Callable[[list[psutil.Process]], None]] = {
     "kill": _kill,
     "pause": _pause,
     "slow": _slow,
     "full disk": _full,
     "cut": _cut,
-    "clock": _clock,
 }

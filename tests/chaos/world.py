@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,18 +24,22 @@ from headrace.live.run import run
 from headrace.local import platform, ports
 from headrace.project import Project, load
 from headrace.serve.database import connect
+from tests.chaos.faults import heal
 
 ROOT = Path(__file__).parents[2]
 ALERT, LIVE, BATCH = "large_failed_payment", "payments_of_account", "payments_by_method"
 SOURCE = "kind: mariadb\nconnection: {local: true}\ntables: {payments: payments.payments}\n"
 SUMS = "COUNT(*) AS payments, SUM(amount) AS total FROM payments GROUP BY"
+STEADY = 1.0  # seconds after a fault from which on a payment is one of after it
 PROBES = 10_000_000  # numbers of payments that must raise an alert begin here
 RATE, PROBE_SECONDS = 100.0, 0.25  # changes a second of the load; between two probes
 CAUGHT_UP = 240.0
 
 
 def made(folder: Path) -> Project:
-    """A project of its own in the folder."""
+    """A project of its own in the folder; the one that is there already, where a run goes on."""
+    if (folder / "headrace.yml").exists():
+        return load(folder)
     files = {
         "headrace.yml": yaml.safe_dump(
             {"name": "chaos", "chunk_seconds": 2, "local": {"ports": ports.suggestion(28000)}}
@@ -64,10 +69,14 @@ class World:
         self.source = project.source("payments")
         self.probes: dict[int, float] = {}  # number of an alert's payment → when its COMMIT returned
         self.seen: dict[int, float] = {}  # and when a reader first saw its alert
+        self.written = 0  # transactions of the load
+        self._looker: psycopg.Connection | None = None
+        self._wrong: set[str] = set()  # what was wrong before
         self._next, self._stop = PROBES, threading.Event()
         self._threads: list[threading.Thread] = []
 
     def up(self) -> None:
+        heal(self.project)
         platform.up(self.project, {"source:payments"})
         with to_mariadb(self._address) as database, database.cursor() as cursor:
             for statement in PAYMENTS:
@@ -98,19 +107,35 @@ class World:
         for thread in self._threads:
             thread.join()
 
-    def recovered(self, since: float, timeout: float = CAUGHT_UP) -> float:
-        """Seconds from `since` (monotonic) until an alert is seen of a payment that was committed after it."""
+    def recovered(self, since: float, over: float, timeout: float = CAUGHT_UP) -> float:
+        """The longest that an alert took: seconds from the COMMIT of its payment to a reader, of payments since `since`
+        (monotonic), once one is seen that was committed STEADY seconds after the fault was `over`. While no payment
+        could be committed at all, the clock runs from `since`.
+        """
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            found = [seen for n, seen in list(self.seen.items()) if self.probes.get(n, 0.0) > since]
-            if found:
-                return min(found) - since
+            probes, seen = dict(self.probes), dict(self.seen)
+            if any(probes.get(n, 0.0) > over + STEADY for n in seen):
+                known = sorted(n for n, at in probes.items() if at > since and n in seen)
+                pauses = [seen[n] - probes[n] for n in known]
+                first = min(probes[n] for n in known) - since  # the source itself was away
+                return max([*pauses, first if first > 4 * PROBE_SECONDS else 0.0])
             time.sleep(0.05)
         raise HeadraceError(f"no alert within {timeout:.0f} s")
 
     def wrong(self) -> list[str]:
-        """What is lost, double or different, once everything written is everywhere; nothing must write meanwhile."""
+        """What is lost, double or different that was not so after the trial before; nothing must write meanwhile.
+
+        Everything written is everywhere first, every server runs, and the live view has moved its cut once more.
+        """
+        found = set(self._look())
+        new, self._wrong = sorted(found - self._wrong), found
+        return new
+
+    def _look(self) -> list[str]:
+        self._all_run()
         flow.wait(self.project, CAUGHT_UP)
+        run(self.project, self.project.job(LIVE))
         certificates = audit(self.project, self.source)
         found = [f"{c.table.name}: {c.verdict}" for c in certificates if c.verdict != "proven"]
         ask = {
@@ -130,16 +155,36 @@ class World:
         ):
             for view, query in ask.items():
                 cursor.execute(query)
-                wanted = sorted(map(tuple, cursor.fetchall()))
-                got = sorted(reader.execute(shown[view]).fetchall())  # type: ignore[arg-type]
+                wanted = Counter(map(tuple, cursor.fetchall()))
+                got = Counter(reader.execute(shown[view]).fetchall())  # type: ignore[arg-type]
                 if wanted != got:
-                    found.append(f"{view}: {len(set(wanted) - set(got))} lost, {len(set(got) - set(wanted))} too many")
+                    found.append(f"{view}: {(wanted - got).total()} lost, {(got - wanted).total()} too many")
+            query = "SELECT count(*) FROM ops.reconciliation WHERE state = 'different'"
+            different = reader.execute(query).fetchone()
+            if different and different[0]:
+                found.append(f"the layers differed {different[0]} times")
         return found
+
+    def _all_run(self) -> None:
+        end = time.monotonic() + CAUGHT_UP
+        while away := [str(row["server"]) for row in platform.status(self.project) if row["state"] != "running"]:
+            if time.monotonic() > end:
+                raise HeadraceError(f"not running again: {', '.join(away)}")
+            time.sleep(0.5)
 
     def run(self) -> None:
         """A switch of the live view; a part may be away."""
         with suppress(HeadraceError, psycopg.Error):
             run(self.project, self.project.job(LIVE))
+
+    def compared(self) -> int:
+        """How often the layers of the live view were compared, which each run does just before it switches."""
+        with suppress(HeadraceError, psycopg.Error):
+            self._looker = self._looker or connect(self.project)
+            row = self._looker.execute("SELECT count(*) FROM ops.reconciliation WHERE view = %s", (LIVE,)).fetchone()
+            return int(row[0]) if row else 0
+        self._looker = None
+        return 0
 
     def _always(self, work: Callable[[], None]) -> None:
         """What writes and reads goes on when its server comes back."""
@@ -172,6 +217,7 @@ class World:
                     cursor.execute(change, (chance.randrange(number) + 1,))
                 cursor.execute("DELETE FROM payments WHERE id = %s", (chance.randrange(number) + 1,))
                 cursor.execute("COMMIT")
+                self.written += 1
 
     def _probe(self) -> None:
         with to_mariadb(self._address) as database, database.cursor() as cursor:

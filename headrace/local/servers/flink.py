@@ -138,6 +138,7 @@ def _config(project: Project) -> str:
         "jobmanager.memory.process.size": "1024m",
         "blob.server.port": a.port("flink-blob"),
         "rest.address": "127.0.0.1",
+        "rest.cache.checkpoint-statistics.timeout": "100 ms",  # else who asks how far a job is hears of 3 s ago
         "rest.bind-address": "127.0.0.1",
         "rest.port": a.port("flink-rest"),
         "taskmanager.bind-host": "127.0.0.1",

@@ -120,10 +120,12 @@ def create(view: View) -> list[str]:
 def _indexes(view: View, table: str) -> list[str]:
     """For readers that ask for one group. A text may be longer than a B-tree takes; a hash is of one column."""
     short = table.split(".")[1]
-    plain = [k.name for k in view.keys if k.node.type.kind != "text"]
+    asked = [*view.groups, *(n for d in view.dimensions for _, n in d.on)]
+    used = {n.value for node in asked for n in node.walk() if n.op == "key"}  # nobody asks for a value that is counted
+    plain = [k.name for k in view.keys if k.name in used and k.node.type.kind != "text"]
     made = [f"CREATE INDEX IF NOT EXISTS {short}_keys ON {table} ({', '.join(plain)})"] if plain else []
     for k in view.keys:
-        if k.node.type.kind == "text":
+        if k.name in used and k.node.type.kind == "text":
             made.append(f"CREATE INDEX IF NOT EXISTS {short}_{k.name} ON {table} USING hash ({k.name})")
     return made
 

@@ -22,10 +22,10 @@ from .writer import FIRST, GONE, Known, Load, asked, first_wrong
 
 TABLE, VIEW = "switch_rows", "switches"
 COLUMNS = "id integer key;shop integer;kind string;amount decimal(10,2)"
-SHOWN = "n, total, voids, kinds"
+SHOWN = "n, total, voids, ids"
 QUERY = (
     "SELECT shop, COUNT(*) AS n, SUM(amount) AS total, COUNT_IF(kind = 'void') AS voids,"
-    f" COUNT(DISTINCT kind) AS kinds FROM {TABLE} GROUP BY shop"
+    f" COUNT(DISTINCT id) AS ids FROM {TABLE} GROUP BY shop"
 )
 RATE, SWITCHES = 1000, 10  # changes a second; switches of the batch table
 

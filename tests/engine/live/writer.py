@@ -24,7 +24,7 @@ SHOPS = 500  # those of the load
 PACE = 0.01  # seconds between two questions of a reader
 PAUSE = 0.02  # seconds between two known states, so that many of them are seen by themselves
 INSERTED, UPDATED = 35, 15  # rows of a transaction of the load
-State = tuple[Any, ...]  # n, total, voids, kinds; () where there is no row
+State = tuple[Any, ...]  # n, total, voids, ids; () where there is no row
 GONE: State = ()
 
 

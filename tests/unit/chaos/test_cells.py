@@ -29,10 +29,12 @@ def test_each_component_is_killed_and_each_fault_and_moment_is_there():
 
 def test_the_table_has_the_longest_recovery_and_what_was_wrong():
     def result(component: str, fault: str, seconds: float, *wrong: str) -> dict[str, object]:
-        return {"cell": [component, fault, "any"], "seconds": seconds, "wrong": list(wrong)}
+        return {"cell": [component, fault, "any"], "seconds": seconds, "wrong": list(wrong), "hit": True}
 
     said = table.markdown(
         [result("bus", "kill", 3.0), result("bus", "kill", 7.5), result("landing", "pause", 1.0, "payments: 1 lost")]
     )
     assert "| bus | 7.5 |" in said and "| landing |  | ✗ 1.0 |" in said
-    assert "3 cells, 1 not exact" in said and "all other kills: p50 7.5 s, p99 7.5 s" in said
+    assert (
+        "3 cells, 1 not exact, in 0 the moment did not come" in said and "all other kills: p50 7.5 s, p99 7.5 s" in said
+    )

@@ -67,6 +67,14 @@ def test_values_are_called_as_the_view_calls_them():
     assert labels(taken) == {"k1": "place", "m1": "min(at)"}
 
 
+def test_values_that_are_counted_apart_are_hidden_where_the_view_s_contract_says_so():
+    view = view_of(
+        "SELECT CAST(at AS DATE) AS day, COUNT(DISTINCT place) AS places FROM sales GROUP BY CAST(at AS DATE)"
+    )
+    assert hidden(view) == frozenset()
+    assert hidden(view, Origins({"places": frozenset({"sales.place"})})) == {view.distinct}
+
+
 def test_personal_values_are_hidden_and_counts_are_not():
     assert hidden(view_of(DAYS)) == frozenset()
     assert hidden(view_of(GUESTS)) == {"k1"}

@@ -33,6 +33,7 @@ QUERIES = (
     "WHERE s.status <> 'void' GROUP BY p.city",
     "SELECT p.city, COUNT(DISTINCT s.amount) AS amounts, SUM(amount) AS total, COUNT(*) AS n FROM sales s "
     "LEFT JOIN places p ON p.id = s.place GROUP BY p.city HAVING COUNT(DISTINCT s.amount) < 3",
+    "SELECT status, SUM(amount) AS total, COUNT(*) AS n, COUNT(DISTINCT place) AS places FROM sales GROUP BY status",
     "SELECT COUNT(DISTINCT place) FILTER (WHERE status = 'open') AS places, SUM(amount) AS total FROM sales",
     "SELECT p.city, COUNT(s.amount) AS n FROM sales s JOIN places p ON p.id = s.place WHERE p.city <> 'Bern' "
     "GROUP BY p.city",

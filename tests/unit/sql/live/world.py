@@ -149,7 +149,8 @@ class World:
             return
         seen, expected = set(self.known or ()), set(self.expected())
         is_simple = self.known is not None and (again or self.speed.pending() == 1)
-        is_simple = is_simple and self.view.grouped and not self.view.dimensions
+        # A group may lack a row for a moment, or have it twice, where it is made of partials (decision 32).
+        is_simple = is_simple and self.view.grouped and not self.view.dimensions and not self.view.distinct
         for _ in self.speed.steps():
             if self.serving.lost:
                 self.serving.lost = False
