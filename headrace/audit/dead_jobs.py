@@ -3,6 +3,10 @@ its source, or on the lake, until the job runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
 from headrace.errors import HeadraceError, did_you_mean
 from headrace.live.run import run
 from headrace.project import Project
@@ -19,10 +23,18 @@ def replay(project: Project, name: str) -> str:
         held = [f"{table} is paused" for table in done["paused"] or ([] if done["tables"] else [name])]
         if wrong := [*done["skipped"], *held]:
             raise HeadraceError(*(f"not pulled: {reason}" for reason in wrong))
-        ops.replayed(project, name, kind)
+        pulled(project, name, done)
         return f"{name}: pulled"
     done = run(project, project.job(name))
     return f"{name}: {done.state}, {done.rows:,} rows"
+
+
+def pulled(project: Project, name: str, done: Mapping[str, Any]) -> None:
+    """Closes what failed of a source's pulls before, where this one brought all that it should. Where the serving
+    database is away, the next pull says it."""
+    if done["tables"] and not done["paused"] and not done["skipped"]:
+        with suppress(HeadraceError):
+            ops.replayed(project, name, "source")
 
 
 def drop(project: Project, name: str, why: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from graphlib import TopologicalSorter
 from uuid import uuid4
 
+from headrace.audit import dead_jobs
 from headrace.batch import run as batch
 from headrace.errors import HeadraceError, Problem
 from headrace.ingest import controls, epochs, headers, markers, paused
@@ -95,7 +96,7 @@ def wait(project: Project, timeout: float, progress: Callable[[str], None] = lam
     for source in project.sources:
         if source.mode == "cron":
             progress(f"pulling {source.name}")
-            pull(project, source)
+            dead_jobs.pulled(project, source.name, pull(project, source))
     progress("writing markers")
     targets = markers.mark(project, timeout=max(1.0, deadline - time.monotonic()))
     progress("waiting for landing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -20,8 +19,8 @@ _ALL = "All sources when left out."
 @app.command()
 def pull(name: Name, format: Listing = Format.table) -> None:
     """Bring what a source of kind files, jdbc, rest, cassandra or neo4j has and the last pull had not."""
+    from headrace.audit import dead_jobs
     from headrace.pulls.pull import pull as pull_source
-    from headrace.serve import ops
 
     opened = project()
 
@@ -36,9 +35,7 @@ def pull(name: Name, format: Listing = Format.table) -> None:
     if result["skipped"]:
         hint = "they are pulled as soon as they can be read"
         raise HeadraceError(*(f"not pulled: {reason}" for reason in result["skipped"]), hint=hint)
-    if result["tables"] and not result["paused"]:
-        with suppress(HeadraceError):  # the serving database is away: the next pull says it
-            ops.replayed(opened, name, "source")
+    dead_jobs.pulled(opened, name, result)
 
 
 @app.command()
