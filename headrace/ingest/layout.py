@@ -31,6 +31,8 @@ class Layout:
         names = sorted([*wanted, *self._strangers(there)])
         ids = bus.topic_ids(self.admin, names) if names else {}
         anew = any(self._ids.get(name, id) != id for name, id in ids.items())
+        # One may be assigned before it is seen here: its table must know of it, or nobody asks for its position.
+        anew |= any(self._partitions.get(name, there[name]) != there[name] for name in names)
         paused = Pauses.of(self._controls.now()).topics(self.project)
         anew |= paused != self.paused
         self._ids, self._partitions, self.paused = ids, there, paused

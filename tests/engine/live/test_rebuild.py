@@ -60,7 +60,6 @@ def test_a_lost_serving_database_is_filled_anew(table: Table, until: Callable[..
     until(lambda: is_there(table), 60, "everything is there again")
     for _ in range(20):
         table.insert()
-    run(project, project.job(BATCH))
-    until(lambda: is_there(table), 60, "and goes on")
+    until(lambda: run(project, project.job(BATCH)) and is_there(table), 60, "and goes on")
     assert rebuild(project) == 3, "it may be called again"
     until(lambda: is_there(table), 60, "everything is there once more")
