@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError
 from headrace.project import Job, Project
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 _SECONDS = 20.0
+_SHORT = 8.0
 
 
 @lru_cache(maxsize=4)
@@ -29,19 +30,29 @@ def committed(project: Project, job: Job) -> dict[tuple[str, int], int]:
 
 
 def of_group(project: Project, named: str, job: str) -> dict[tuple[str, int], int]:
-    """(topic, partition) → the offset that a consumer group has committed; `job` is whom an error speaks of."""
-    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+    """(topic, partition) → the offset that a consumer group has committed; `job` is whom an error speaks of.
+
+    A client that knew the bus before it was killed may wait for answers in vain for minutes: then another one is asked.
+    """
+    from confluent_kafka import KafkaException
 
     try:
-        found = _admin(project.addresses.bus).list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(named)], request_timeout=_SECONDS
-        )
-        result = found[named].result()
-    except KafkaException as error:
-        raise HeadraceError(
-            f"the bus does not tell how far {job} is: {error.args[0].str()}", hint="headrace status"
-        ) from error
+        result = _offsets(project.addresses.bus, named, _SHORT)
+    except KafkaException:
+        _admin.cache_clear()
+        try:
+            result = _offsets(project.addresses.bus, named, _SECONDS)
+        except KafkaException as error:
+            text = f"the bus does not tell how far {job} is: {error.args[0].str()}"
+            raise HeadraceError(text, hint="headrace status") from error
     return {(t.topic, t.partition): t.offset for t in result.topic_partitions if t.offset >= 0 and not t.error}
+
+
+def _offsets(bus: str, named: str, seconds: float) -> Any:
+    from confluent_kafka import ConsumerGroupTopicPartitions
+
+    asked = [ConsumerGroupTopicPartitions(named)]
+    return _admin(bus).list_consumer_group_offsets(asked, request_timeout=seconds)[named].result()
 
 
 def forget(project: Project, job: Job) -> None:
