@@ -228,7 +228,7 @@ class Batch:
             one
             for _, _, r in self.rows()
             if since <= r.chunk and (r.chunk < cut or "chunk" in self.serving.without) and r.epoch >= epoch
-            for one in (r.signed() if r.op != "r" or not full else [(r.after, 1)])
+            for one in (r.signed() if r.op != "r" or not full else [(r.after, 1)] if r.after is not None else [])
         ]
         partials = reference.partials(self.view, signed)  # type: ignore[arg-type]
         if "owed" in self.serving.without:
