@@ -99,7 +99,7 @@ class World:
         if not speed.running(self.project):
             self.runs()  # what the pulse does: the run makes the speed job run first of all
         try:
-            self.until(lambda: not self.differing(), 30)
+            self.until(lambda: not self.differing(), 60)
         except pytest.fail.Exception:
             pytest.fail(f"after {self.did} the view is not the query: {sorted(self.differing(), key=repr)}")
 
