@@ -152,6 +152,7 @@ def flow(project: Project, patience: float = 10.0) -> list[dict[str, object]]:
             lag.behind for lag in lags if lag.stage != "batch view" and not lag.paused
         ):
             stand = standing(project) if any(lag.stage == "live view" for lag in lags) else {}
+            stand |= {job.name: _set_back(project, job) for job in in_order(project) if not job.live}
             return [asdict(replace(lag, note=lag.note or stand.get(lag.name, ""))) for lag in lags]
         nudge.due(lags)
         time.sleep(POLL_SECONDS)
@@ -187,15 +188,21 @@ def batch_lag(project: Project, job: Job) -> Lag:
     covered = batch.positions(project, job.name)
     if covered is None:
         return Lag("batch view", job.name, 1, "never published")
-    behind, ahead = 0, []
+    behind = 0
     for table in project.tables_behind(job):
         reached = covered.get(table.name, {})
         data = landing.data_positions(project, table.name)
         behind += sum(max(0, position - reached.get(p, 0)) for p, position in data.items())
-        there = landing.positions(project, table.name)
-        ahead += [table.name] if any(position > there.get(p, 0) for p, position in reached.items()) else []
-    note = f"it covers rows that are not in the lake any more: {', '.join(ahead)} was set back" if ahead else ""
-    return Lag("batch view", job.name, behind, note)
+    return Lag("batch view", job.name, behind)
+
+
+def _set_back(project: Project, job: Job) -> str:
+    """What of a published batch view's inputs was set back to before what it covers, in words; '' for none."""
+    covered = batch.positions(project, job.name) or {}
+    tables = [table.name for table in project.tables_behind(job)]
+    landed = {name: landing.positions(project, name) for name in tables}
+    ahead = [n for n in tables if any(at > landed[n].get(p, 0) for p, at in covered.get(n, {}).items())]
+    return f"it covers rows that are not in the lake any more: {', '.join(ahead)} was set back" if ahead else ""
 
 
 def _until(project: Project, targets: Targets, deadline: float, *stages: str) -> None:

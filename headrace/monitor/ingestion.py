@@ -42,16 +42,13 @@ class Ingestion:
         """
         tables = {t.topic: t.name for t in project.tables.values()}
         sources = {t.name: t.source for t in project.tables.values()}
-        there = bus.partitions(project)
-        ends = bus.ends(project, {topic: there[topic] for topic in tables if topic in there})
-        ids = bus.topic_ids(self._admin(project), sorted(tables.keys() & there.keys()))
-        landed = {
-            (topic, p): at
-            for topic, name in tables.items()
-            if landing.topic_id(project, name)
-            == ids.get(topic)  # else the topic was made anew: nothing of it is landed
-            for p, at in landing.positions(project, name).items()
-        }
+        client = self._client = self._client or bus.admin(project)
+        there = bus.partitions(project, client)
+        ends = bus.ends(project, {topic: there[topic] for topic in tables if topic in there}, client)
+        ids = bus.topic_ids(client, sorted(tables.keys() & there.keys()))
+        # Of a topic that was made anew nothing is landed.
+        same = {topic: name for topic, name in tables.items() if landing.topic_id(project, name) == ids.get(topic)}
+        landed = {(t, p): at for t, name in same.items() for p, at in landing.positions(project, name).items()}
         open_ = {key: landed.get(key, 0) for key, end in ends.items() if end > landed.get(key, 0)}
         self._free |= dict.fromkeys(ends.keys() - open_.keys(), time.time())
         waiting = self._waiting(project, open_)
@@ -64,7 +61,9 @@ class Ingestion:
         )
         moved = CounterMetricFamily("headrace_landed_positions", "Positions of the bus that are landed.", labels=labels)
         held = GaugeMetricFamily("headrace_paused", "1 while somebody has paused it.", labels=labels)
-        pauses = self._pauses(project)
+        if self._decided is None or self._decided.project is not project:
+            self._decided = controls.Watched(project, client)
+        pauses = Pauses.of(self._decided.now())
         for topic, name in sorted(tables.items()):
             held.add_metric((sources[name], name), float(pauses.landing(project, project.table(name)) is not None))
             ages = [now - at for (t, _), at in waiting.items() if t == topic]
@@ -73,15 +72,6 @@ class Ingestion:
             behind.add_metric((sources[name], name), sum(short))
             moved.add_metric((sources[name], name), sum(at for (t, _), at in landed.items() if t == topic))
         yield from (seconds, behind, moved, held)
-
-    def _admin(self, project: Project) -> AdminClient:
-        self._client = self._client or bus.admin(project)
-        return self._client
-
-    def _pauses(self, project: Project) -> Pauses:
-        if self._decided is None or self._decided.project is not project:
-            self._decided = controls.Watched(project)
-        return Pauses.of(self._decided.now())
 
     def _waiting(self, project: Project, positions: dict[Partition, int]) -> dict[Partition, float]:
         """(topic, partition) → append time (Unix seconds) of the first committed record at or behind a position. A
@@ -115,8 +105,7 @@ class Ingestion:
                 done.add(key)
         consumer.unassign()
         self._last = found | {key: at for key, at in self._last.items() if key in positions and key not in done}
-        now = time.time()
-        self._free |= dict.fromkeys((positions.keys() & done) - found.keys(), now)
+        self._free |= dict.fromkeys((positions.keys() & done) - found.keys(), time.time())
         return self._last
 
 

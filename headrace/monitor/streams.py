@@ -36,8 +36,7 @@ def sources(project: Project) -> Iterator[Metric]:
     """Of each captured source whether its database answers and its connector runs, what the database keeps for us, and
     how old what came is. Of one that is paused nothing, except where its log's limit paused it: nobody wanted that."""
     pauses = paused.read(project)
-    held_by = {s.name: pause for s in project.sources if (pause := pauses.source(s.name))}
-    wanted = {name for name, pause in held_by.items() if pause.who != limits.WHO}
+    wanted = {s.name for s in project.sources if (pause := pauses.source(s.name)) and pause.who != limits.WHO}
     captured = [s for s in project.sources if s.mode == "cdc" and s.name not in wanted]
     states = {s["source"]: s for s in connectors.states(project)} if captured else {}
     up = GaugeMetricFamily("headrace_source_running", "1 while database and connector work.", labels=("source",))

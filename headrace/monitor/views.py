@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from headrace.audit.flow import batch_lag
 from headrace.project import Project
 from headrace.project.schedule import pause
-from headrace.serve import reconciliation
+from headrace.serve import ops, reconciliation
 from headrace.serve.database import connect
 
 _ENDED = "state <> 'running'"
@@ -23,9 +23,6 @@ _BEGUN = """SELECT v.view, extract(epoch FROM clock_timestamp() - r.started_at):
   FROM ops.views AS v JOIN ops.runs AS r USING (run_id)"""
 _TOOK = f"""SELECT DISTINCT ON (view) view, extract(epoch FROM finished_at - started_at)::float8 FROM ops.runs
   WHERE {_ENDED} AND state = 'succeeded' ORDER BY view, started_at DESC"""
-_DEAD = (
-    "SELECT job, kind, count(*) FROM ops.dead_jobs WHERE replayed_at IS NULL AND dropped_at IS NULL GROUP BY job, kind"
-)
 _QUALITY = """SELECT table_name, check_name, severity, definition, (SELECT r.passed FROM ops.quality AS r
     WHERE r.table_name = q.table_name AND r.definition = q.definition AND r.passed IS NOT NULL
     ORDER BY r.id DESC LIMIT 1)
@@ -79,7 +76,8 @@ def recorded(project: Project) -> Iterator[Metric]:
         yield _gauge("run_seconds", "How long the last run of a view took.", ("view",), [(j, s) for j, _, s, _ in last])
         ended = [(j, at) for j, _, _, at in last]
         yield _gauge("run_ended_timestamp_seconds", "When the last run of a view ended.", ("view",), ended)
-        yield _gauge("dead_jobs", "Failed for good and not replayed since.", ("name", "kind"), _rows(connection, _DEAD))
+        dead = [(row["job"], row["kind"], row["times"]) for row in ops.dead_jobs(project)]
+        yield _gauge("dead_jobs", "Failed for good and not replayed since.", ("name", "kind"), dead)
         labels = ("table", "check", "severity")
         found = [row for row in _rows(connection, _QUALITY) if (row[0], row[3]) in checks and row[4] is not None]
         passed = sorted({(t, c, s): int(p) for t, c, s, _, p in found}.items())

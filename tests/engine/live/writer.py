@@ -7,6 +7,7 @@ partition, so what a reader sees of a shop can only move forward through the sho
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -28,7 +29,7 @@ State = tuple[Any, ...]  # n, total, voids, ids; () where there is no row
 GONE: State = ()
 
 
-class Service:
+class Service(ABC):
     """Something that writes in a thread of its own until the block ends; what it failed with is raised there."""
 
     def __init__(self, address: str, table: str) -> None:
@@ -55,8 +56,9 @@ class Service:
         except BaseException as error:
             self._error = error
 
+    @abstractmethod
     def write(self, connection: psycopg.Connection) -> None:
-        raise NotImplementedError
+        """Writes until `stop` is set."""
 
 
 class Load(Service):
