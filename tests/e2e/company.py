@@ -70,7 +70,7 @@ class Company:
         """Starts the generator, for so many orders or until it is stopped."""
         number = ["--forever"] if orders is None else ["--orders", str(orders)]
         options = [*number, "--rate", str(rate), "--seed", str(seed), "--format", "json"]
-        command = [sys.executable, "-m", "demo", "-C", str(self.root), *options]
+        command = [sys.executable, "-X", "faulthandler", "-m", "demo", "-C", str(self.root), *options]
         return subprocess.Popen(
             command,
             cwd=self.repository,
@@ -101,7 +101,8 @@ class Company:
         try:
             out, err = generator.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            generator.send_signal(signal.SIGKILL)
-            raise
+            generator.send_signal(signal.SIGABRT)  # it says where each thread is, and ends
+            out, err = generator.communicate()
+            raise AssertionError(f"the generator did not end within {timeout:.0f} s:\n{err}") from None
         assert generator.returncode == 0, f"the generator ended with {generator.returncode}:\n{out}\n{err}"
         return json.loads(out.splitlines()[-1])
