@@ -39,7 +39,7 @@ ENVIRONMENTS = {
 FLINK_FORMAT = POMS / "ObjectFormatFactory.java"
 FLINK_SERVICE = {"org.apache.flink.table.factories.Factory": "headrace.ObjectFormatFactory"}
 NEEDED = ("platform", "flink", "airflow")
-SELDOM = ("cassandra", "neo4j")  # jars of servers that few projects ask for: fetched when one does
+SELDOM = ("cassandra", "neo4j", "s3")  # jars that few projects ask for: fetched when one does
 FREE_BYTES = 4_000_000_000  # environments, jars and room for a first day's data
 
 
@@ -72,7 +72,7 @@ def require() -> None:
 
 
 def seldom(kinds: set[str]) -> None:
-    """Fetches the jars of servers for these kinds of sources that `install` leaves out; quick when they are there."""
+    """Fetches the jars that `install` leaves out for these kinds of sources or lake; quick when they are there."""
     poms = [POMS / f"{kind}.xml" for kind in SELDOM if kind in kinds]
     poms = [pom for pom in poms if not _jars_fresh(pom)]
     if poms:
@@ -190,7 +190,7 @@ def _flink_home() -> None:
             shutil.copytree(wheel / folder, made / folder, copy_function=_link)
         for jar in (JARS / "flink").glob("*.jar"):
             _link(jar, made / ("opt" if "gateway" in jar.name else "lib") / jar.name)
-        unpack.compiled(FLINK_FORMAT, made / "lib", made / "lib" / "headrace-flink.jar", FLINK_SERVICE)
+        unpack.compiled(FLINK_FORMAT, [made / "lib"], made / "lib" / "headrace-flink.jar", FLINK_SERVICE)
         (made / "log").mkdir()
         _stamp(made, stamp)
         _replace(made, place)

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 import psutil
 
 from headrace.errors import HeadraceError, Problem
+from headrace.lake import store
 from headrace.local import archive, graph, install, ports, provision, secrets, supervise
 from headrace.local.progress import say, step
 from headrace.local.server import Server
-from headrace.local.servers import chosen, kept, servers
+from headrace.local.servers import chosen, kept, servers, storage
 from headrace.project import Project
 
 TELL = 30.0  # seconds between two lines about a server that does not answer yet
@@ -28,7 +29,9 @@ def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: 
     reported and stops nothing. Raises HeadraceError in the end when a server or a step of the set-up failed.
     """
     install.require()
-    install.seldom({s.kind for s in project.sources if s.local and (not only or {"source", f"source:{s.name}"} & only)})
+    kinds = {s.kind for s in project.sources if s.local and (not only or {"source", f"source:{s.name}"} & only)}
+    install.seldom({*kinds, storage.kind(project).replace("s3a", "s3")})
+    store.check(project)
     secrets.ensure(project)
     kept.keep(project, keep or {})
     wanted = chosen(project, only | set(keep or {}) if only else None)

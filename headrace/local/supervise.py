@@ -37,6 +37,7 @@ _FOREIGN = (
     "CLASSPATH",
     "JAVA_TOOL_OPTIONS",
 )
+_OURS = {"HADOOP_CONF_DIR", "HADOOP_USER_NAME"}  # but these say where a lake on HDFS is, and who writes it
 RUNNING = {"RUNNING", "STARTING", "BACKOFF"}
 
 
@@ -159,7 +160,7 @@ def _start(project: Project) -> None:
         "-c",
         str(project.state / "run" / "supervisord.conf"),
     ]
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+    variables = {k: v for k, v in os.environ.items() if k in _OURS or not k.startswith(_FOREIGN)}
     variables |= {"TZ": "UTC", "LC_ALL": "C.UTF-8", "HEADRACE_STATE": str(project.state)}
     variables["no_proxy"] = variables["NO_PROXY"] = ",".join(
         filter(None, [os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")), "127.0.0.1,localhost"])

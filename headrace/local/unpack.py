@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tarfile
@@ -15,6 +16,7 @@ from headrace.errors import HeadraceError
 NO_SERVICES: Mapping[str, str] = MappingProxyType({})
 # Of Delta's dependencies Spark brings all but these along.
 SPARK_JARS = ("delta-", "unitycatalog-")
+SPARK = Path(__file__).resolve().parents[2] / ".venv" / "lib" / "python3.11" / "site-packages" / "pyspark" / "jars"
 
 
 def keep(fetched: Path) -> dict[str, Path]:
@@ -67,14 +69,29 @@ def databases(fetched: Path) -> dict[str, Path]:
 
 def neo4j(fetched: Path) -> dict[str, Path]:
     """Neo4j's jars and its main, compiled once, into a jar: a folder could not be in a class archive."""
-    compiled(SOURCES["neo4j"], fetched, fetched / "headrace-neo4j.jar")
+    compiled(SOURCES["neo4j"], [fetched], fetched / "headrace-neo4j.jar")
     return keep(fetched)
 
 
-def compiled(source: Path, library: Path, jar: Path, services: Mapping[str, str] = NO_SERVICES) -> None:
-    """Compiles a Java file against the jars of a folder into a jar. `services`: interface → class that serves it."""
-    classes = _empty(jar, f"{jar.stem}-classes")
-    command = ["javac", "-proc:none", "--release", "17", "-d", str(classes), "-cp", f"{library}/*", str(source)]
+def s3(fetched: Path) -> dict[str, Path]:
+    """Hadoop's file system for S3 without the jars that Spark has too, and the log store that goes with it."""
+    theirs = {_artifact(jar) for jar in SPARK.glob("*.jar")}
+    for jar in fetched.glob("*.jar"):
+        if _artifact(jar) in theirs:
+            jar.unlink()
+    delta = fetched.parent / "spark"  # its jars are there: `seldom` fetches, and comes after `install`
+    compiled(SOURCES["s3"], [fetched, delta, SPARK], fetched / "headrace-s3.jar")
+    return keep(fetched)
+
+
+def _artifact(jar: Path) -> str:
+    return re.split(r"-\d", jar.name, maxsplit=1)[0]
+
+
+def compiled(source: Path, library: list[Path], jar: Path, services: Mapping[str, str] = NO_SERVICES) -> None:
+    """Compiles a Java file against jars of folders into a jar. `services`: interface → class that serves it."""
+    classes, path = _empty(jar, f"{jar.stem}-classes"), ":".join(f"{folder}/*" for folder in library)
+    command = ["javac", "-proc:none", "--release", "17", "-d", str(classes), "-cp", path, str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         hint = (done.stdout + done.stderr).strip()[:2000]
@@ -98,7 +115,12 @@ UNPACK: dict[str, Callable[[Path], dict[str, Path]]] = {
     "connect": plugins,
     "databases": databases,
     "neo4j": neo4j,
+    "s3": s3,
     "spark": delta,
 }
-SOURCES = {"neo4j": Path(__file__).parent / "jars" / "Neo4jServer.java"}  # what a pom's jars are compiled with
+# what a pom's jars are compiled with
+SOURCES = {
+    name: Path(__file__).parent / "jars" / file
+    for name, file in (("neo4j", "Neo4jServer.java"), ("s3", "ConditionalLogStore.java"))
+}
 PLACES = {"databases": ("postgres", "mariadb")}  # pom → folders it makes, where not one of its own name

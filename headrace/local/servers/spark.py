@@ -7,6 +7,7 @@ import re
 from headrace.local import archive, probe
 from headrace.local.install import JARS, environment
 from headrace.local.server import LATE_C2, NICE, QUIET, TOKEN, Server
+from headrace.local.servers import storage
 from headrace.project import Project
 
 HEAP = "1536m"
@@ -19,7 +20,8 @@ def server(project: Project) -> Server:
     a = project.addresses
     python = environment("platform") / "bin" / "python"
     home = environment("platform") / "lib" / "python3.11" / "site-packages" / "pyspark"
-    jars = ":".join(str(jar) for jar in sorted((JARS / "spark").glob("*.jar")))
+    folders = [JARS / "spark", *storage.jars(project)]
+    jars = ":".join(str(jar) for folder in folders for jar in sorted(folder.glob("*.jar")))
     conf = {
         "spark.driver.memory": HEAP,
         "spark.driver.extraClassPath": jars,
@@ -44,6 +46,7 @@ def server(project: Project) -> Server:
         "spark.databricks.delta.snapshotPartitions": 2,
         "spark.pyspark.python": python,
         "spark.pyspark.driver.python": python,
+        **storage.settings(project),
     }
     options = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
     return Server(
@@ -72,7 +75,7 @@ def server(project: Project) -> Server:
         hurried=90,  # it starts in 20 s, and `up` or a new scheduler's views wait for it
         address=a.spark,
         memory="2 GB",
-        archive=archive.path("spark", [home / "jars", JARS / "spark"]),
+        archive=archive.path("spark", [home / "jars", *folders]),
         patience=600,
         ready=lambda: probe.spark(a.spark),
     )

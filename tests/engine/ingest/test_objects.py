@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,40 +16,23 @@ from obstore.store import S3Store
 
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
-from headrace.local.install import COPY, JARS
 from headrace.project import Project, adding, inspect
 from headrace.project.propose import propose
 from headrace.pulls.kinds import PULLED
 from headrace.pulls.pull import pull
 from headrace.sources.ask import ask
 from tests.engine.ingest.test_pulls import count, rows
+from tests.engine.stores import free_port, jars
 
-POM = Path(__file__).parents[1] / "jars" / "objects.xml"
 PRICES = {"dish": "string!", "price": "decimal(6,2)!", "valid_from": "date!"}
 HEAD = "dish,price,valid_from\n"
-
-
-def jars() -> Path:
-    """The store's jars, fetched once by Maven."""
-    folder = JARS / "tests-objects"
-    if not folder.exists():
-        part = JARS / f".tests-objects.{os.getpid()}"
-        options = ["-DincludeScope=runtime", f"-DoutputDirectory={part}"]
-        subprocess.run(["mvn", "-B", "-q", "-f", str(POM), COPY, *options], check=True)
-        part.rename(folder)
-    return folder
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class Server:
     """The store as a process of its own, on loopback; what it keeps survives a kill."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.address = folder, f"http://127.0.0.1:{_free_port()}"
+        self.folder, self.address = folder, f"http://127.0.0.1:{free_port()}"
         (folder / "data" / "lists").mkdir(parents=True)
         settings = {
             "s3proxy.authorization": "aws-v2-or-v4", "s3proxy.endpoint": self.address, "s3proxy.identity": "reader",
@@ -62,7 +43,7 @@ class Server:
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
-            java = ["java", "-Xmx128m", "-cp", f"{jars()}/*", "org.gaul.s3proxy.Main"]
+            java = ["java", "-Xmx128m", "-cp", f"{jars('objects')}/*", "org.gaul.s3proxy.Main"]
             command = [*java, "--properties", str(self.folder / "s3.conf")]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
@@ -179,7 +160,3 @@ def test_a_source_is_added_from_what_is_in_the_bucket(shared, make_project, serv
     assert pull(project, source)["tables"] == {"prices": 2, "open": 2}
     with pytest.raises(HeadraceError, match="nothing right below"):
         ask(project, "empty", f"{url}/none", endpoint=server.address)
-
-
-def teardown_module() -> None:
-    shutil.rmtree(JARS / f".tests-objects.{os.getpid()}", ignore_errors=True)
