@@ -1,7 +1,7 @@
 """`airflow` in its image: Airflow's command line with the settings that the platform gives it.
 
-What the environment says already (Airflow's chart sets some) wins. HEADRACE_AIRFLOW is where the other containers reach the
-API server, since the project's settings name no address for it.
+What the environment says already (Airflow's chart sets some) wins. HEADRACE_AIRFLOW is where the other containers reach
+the API server, since the project's settings name no address for it.
 """
 
 from __future__ import annotations

@@ -29,9 +29,7 @@ def manifests() -> list[tuple[str, dict[str, Any]]]:
     """(file name, object) of everything that docker/kubernetes/kustomization.yaml names."""
     named = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
     return [
-        (name, found)
-        for name in named
-        for found in yaml.safe_load_all((KUBERNETES / name).read_text(encoding="utf-8"))
+        (name, found) for name in named for found in yaml.safe_load_all((KUBERNETES / name).read_text(encoding="utf-8"))
     ]
 
 

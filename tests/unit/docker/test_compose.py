@@ -74,7 +74,7 @@ def test_it_keeps_the_specification_and_every_promise(compose: dict[str, Any]):
         ("pulse", {"depends_on": {"lost": {"condition": "service_started"}}}, "waits for lost"),
         ("pulse", {"depends_on": {"setup": {"condition": "service_is_fine"}}}, "$.services.pulse"),
         ("pulse", {"commandd": ["x"]}, "$.services.pulse"),
-        ("pulse", {"healthcheck": {"test": ["CMD", "true"], "retries": "three"}}, "$.services.pulse"),
+        ("pulse", {"healthcheck": {"test": ["CMD", "true"], "retries": ["three"]}}, "$.services.pulse"),
     ],
 )
 def test_each_mistake_is_found(compose: dict[str, Any], service: str, change: dict[str, Any], expected: str):

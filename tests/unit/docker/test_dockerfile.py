@@ -113,7 +113,7 @@ def test_each_mistake_is_found(old: str, new: str, expected: str):
         ("WORKDIR /project\n", "WORKDIR project\n", "DL3000"),
         ("--no-install-recommends openjdk-17-jre-headless", "openjdk-17-jre-headless", "DL3015"),
         ("&& rm -rf", "&& sudo rm -rf", "DL3004"),
-        ("CMD [", "CMD{", "unexpected"),
+        ("CMD [", "CMD{", "missing whitespace"),
     ],
 )
 def test_hadolint_finds_mistakes(old: str, new: str, rule: str):

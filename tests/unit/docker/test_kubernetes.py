@@ -1,4 +1,4 @@
-"""The manifests: Kubernetes' own kinds by its own schemas, strictly; what they name is there; versions are the project's."""
+"""The manifests: Kubernetes' own kinds strictly by its schemas; what they name is there; versions are the project's."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def in_kubernetes(manifests: list[tuple[str, dict[str, Any]]]) -> set[tuple[str,
 @pytest.mark.parametrize("settings", SETTINGS, ids=IDS)
 def test_the_loader_takes_the_project_as_the_image_has_it(contained, settings: Path):
     project = contained(settings)
-    assert inspect.inspect(project.root)[1] == ()
+    assert inspect(project.root)[1] == ()
     assert not any(source.local for source in project.sources)
     assert project.addresses.lake.startswith("s3://")
     assert (project.settings.replication, project.settings.flink is not None) == (3, True)
@@ -180,7 +180,9 @@ def test_brokers_keep_what_the_platform_relies_on(contained, compose: dict[str, 
 def test_flink_restarts_and_checkpoints_as_the_platforms_own(contained, compose: dict[str, Any], manifests):
     project = contained(SETTINGS[0])
     (text,) = [t for p, t in flink.servers(project)[0].files.items() if p.name == "config.yaml"]
-    mine = re.compile(r"restart-strategy|heartbeat|execution\.checkpointing\.(?!dir|savepoint-dir)|state\.|table\.local")
+    mine = re.compile(
+        r"restart-strategy|heartbeat|execution\.checkpointing\.(?!dir|savepoint-dir)|state\.|table\.local"
+    )
     wanted = {k: str(v).lower() for k, v in yaml.safe_load(text).items() if mine.match(k)}
     assert len(wanted) > 14
     listed = yaml.safe_load(compose["services"]["flink"]["environment"]["FLINK_PROPERTIES"])
