@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from headrace.local import provision
-from headrace.local.servers import connect, flink, kafka
+from headrace.local.servers import connect, flink, kafka, storage
 from headrace.monitor import rules
 from headrace.project import inspect
 
@@ -189,3 +189,10 @@ def test_flink_restarts_and_checkpoints_as_the_platforms_own(contained, compose:
     (there,) = [m["spec"]["flinkConfiguration"] for _, m in manifests if m["kind"] == "FlinkDeployment"]
     for made in (listed, there):
         assert {k: str(v).lower() for k, v in made.items() if mine.match(k)} == wanted
+
+
+def test_spark_commits_to_the_lake_as_on_one_machine():
+    words = (line.split() for line in (DOCKER / "spark" / "spark-defaults.conf").read_text().splitlines())
+    given = {pair[0]: pair[1] for pair in words if len(pair) == 2}
+    assert given["spark.delta.logStore.s3.impl"] == storage.LOG_STORE
+    assert ".jars/s3 " in (DOCKER / "Dockerfile").read_text()
