@@ -56,7 +56,8 @@ bench: setup ## ratios against peers in the same run
 	@for file in benchmarks/[a-z]*.py; do $(PYTHON) "$$file" || exit 1; done
 
 chaos: setup ## faults drawn at random, each followed by proof: SEED=7 CELLS=6
-	@$(PYTHON) -m tests.chaos --seed $(or $(SEED),1) $(if $(CELLS),--cells $(CELLS)) $(if $(RESUME),--resume $(RESUME))
+	@$(PYTHON) -m tests.chaos --seed $(or $(SEED),1) $(if $(CELLS),--cells $(CELLS)) $(if $(RESUME),--resume $(RESUME)) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(TIMES),--times $(TIMES))
 
 dashboards: setup ## Superset with the example's dashboard
 	@sh headrace/local/bootstrap.sh dashboards

@@ -3,6 +3,7 @@
     make chaos                    as many cells as it takes until each pair of component, fault and moment came up
     make chaos CELLS=6 SEED=7     six cells
     make chaos RESUME=DIR         goes on where a run of the same seed stopped
+    make chaos ONLY="kill × flink-taskmanager × any" TIMES=20      all cells with this text in their names, so many times
 
 Prints a line per cell and a table in the end. Exit status 1 when a row was lost, came twice or differs in any cell.
 """
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +40,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cells", type=int, default=None, help="how many (default: until all pairs came up)")
     parser.add_argument("--resume", type=Path, default=None, metavar="DIR", help="the folder of a run that was stopped")
+    parser.add_argument("--only", default="", metavar="TEXT", help="all cells with this text in their names")
+    parser.add_argument("--times", type=int, default=1, help="how often each is tried")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was done to servers is taken back
     folder = given.resume or Path(tempfile.mkdtemp(prefix="headrace-chaos-"))
-    chosen, results = cells.drawn(given.seed, given.cells), folder / "results.jsonl"
-    done = {tuple(r["cell"]) for r in _read(results)}
-    print(f"{len(chosen)} cells of {len(cells.every())}, {len(done)} done before; in {folder}", flush=True)
+    named = [cell for cell in cells.every() if given.only and given.only in cell.name]
+    if given.only and not named:
+        parser.error(f"no cell is called {given.only!r}; one is {cells.every()[0].name!r}")
+    chosen, results = (named or cells.drawn(given.seed, given.cells)) * given.times, folder / "results.jsonl"
+    done = Counter(Cell(*r["cell"]) for r in _read(results))
+    print(f"{len(chosen)} cells of {len(cells.every())}, {done.total()} done before; in {folder}", flush=True)
     world = World(made(folder))
     try:
         world.up()
         for number, cell in enumerate(chosen, 1):
-            if tuple(cell) in done:
+            if done[cell]:
+                done[cell] -= 1
                 continue
             found = trial(world, cell)
             with results.open("a") as file:
