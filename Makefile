@@ -57,7 +57,7 @@ bench: setup ## ratios against peers in the same run
 
 chaos: setup ## faults drawn at random, each followed by proof: SEED=7 CELLS=6
 	@$(PYTHON) -m tests.chaos --seed $(or $(SEED),1) $(if $(CELLS),--cells $(CELLS)) $(if $(RESUME),--resume $(RESUME)) \
-		$(if $(ONLY),--only "$(ONLY)") $(if $(TIMES),--times $(TIMES))
+		$(if $(ONLY),--only "$(ONLY)") $(if $(TIMES),--times $(TIMES)) $(if $(CLUSTER),--cluster)
 
 dashboards: setup ## Superset with the example's dashboard
 	@sh headrace/local/bootstrap.sh dashboards

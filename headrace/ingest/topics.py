@@ -106,7 +106,7 @@ def ensure(project: Project, client: AdminClient | None = None) -> list[str]:
     client = client or bus.admin(project)
     there = bus.partitions(project, client)
     topics = wanted(project)
-    replicas = project.settings.replication
+    replicas = project.settings.replicas
     missing = [NewTopic(t, n, replicas, config=config) for t, (n, config) in topics.items() if t not in there]
     made = []
     for name, future in client.create_topics(missing).items() if missing else ():

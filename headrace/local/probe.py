@@ -113,11 +113,18 @@ def group(address: str, name: str) -> None:
         raise NotReady(f"consumer group {name} has no member yet")
 
 
-def task_manager(rest: str) -> None:
-    """The JobManager knows a TaskManager with slots."""
-    slots = http(f"{rest}/overview")["slots-total"]
-    if not slots:
-        raise NotReady("no TaskManager has registered yet")
+def task_managers(rest: str, number: int) -> None:
+    """The JobManager knows so many TaskManagers."""
+    there = http(f"{rest}/overview")["taskmanagers"]
+    if there < number:
+        raise NotReady(f"{there} of {number} TaskManagers have registered")
+
+
+def spark_workers(master: str, number: int) -> None:
+    """The master, by the address of its page, has so many workers."""
+    there = http(f"{master}/json/")["aliveworkers"]
+    if there < number:
+        raise NotReady(f"{there} of {number} workers have registered")
 
 
 def spark(address: str) -> None:

@@ -33,7 +33,7 @@ def before(project: Project, server: Server) -> tuple[str, ...]:
         "airflow-api": ("schema",),
         # It would run every view at once, while somebody waits for the first.
         "airflow-scheduler": ("first view",),
-    }.get(server.name, ())
+    }.get(server.name if server.part == "airflow" else server.part, ())
 
 
 def steps(project: Project, servers: list[Server], prepare: str = "") -> list[Step]:

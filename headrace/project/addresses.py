@@ -33,7 +33,8 @@ class Addresses:
 
     @property
     def bus(self) -> str:
-        return self.settings.bus or f"{HOST}:{self.port('bus')}"
+        brokers = ("bus", "bus-2", "bus-3")[: self.settings.local.brokers]
+        return self.settings.bus or ",".join(f"{HOST}:{self.port(name)}" for name in brokers)
 
     @property
     def connect(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -20,6 +21,10 @@ class LocalSettings(BaseModel):
     ports: int = Field(
         22000, ge=1024, le=65000, strict=True, description="first of the ports the embedded servers take"
     )
+    brokers: Literal[1, 3] = Field(1, description="Kafka nodes; three keep each record on three and may lose one")
+    task_managers: int = Field(1, ge=1, le=8, strict=True, description="Flink's; a second takes over when one is lost")
+    spark_workers: int = Field(0, ge=0, le=8, strict=True, description="of a Spark cluster; 0: all in one process")
+    landing_workers: int = Field(1, ge=1, le=8, strict=True, description="they share the partitions of the topics")
 
 
 class FlinkSettings(BaseModel):
@@ -47,10 +52,15 @@ class Settings(BaseModel):
     flink: FlinkSettings | None = None
     serving: str | None = None
     partitions: int = Field(2, ge=1, description="partitions of each topic Headrace creates")
-    replication: int = Field(1, ge=1, description="replicas of each topic Headrace creates")
+    replication: int | None = Field(None, ge=1, description="replicas of each topic; on this machine one per broker")
     chunk_seconds: int = Field(10, ge=1, le=3600, description="stretch of the log by which live views are divided")
     webhook: str | None = Field(None, description="where Alertmanager posts what must be told to somebody")
     local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
+
+    @property
+    def replicas(self) -> int:
+        """How many brokers keep each record of the topics that Headrace creates."""
+        return self.replication or (1 if self.bus else self.local.brokers)
 
     @field_validator("lake", "bus", "connect", "spark", "serving", "webhook")
     @classmethod
@@ -97,8 +107,14 @@ PORTS = {
     "metrics": 40,
     "prometheus": 41,
     "alertmanager": 42,
+    "bus-2": 43,
+    "bus-2-controller": 44,
+    "bus-3": 45,
+    "bus-3-controller": 46,
+    "spark-master": 47,
+    "spark-master-ui": 48,
 }
-SPAN = 43  # how many ports a project takes from `local.ports` on
+SPAN = 49  # how many ports a project takes from `local.ports` on
 
 
 def read_settings(path: Path) -> Settings:

@@ -3,7 +3,9 @@
     make chaos                    as many cells as it takes until each pair of component, fault and moment came up
     make chaos CELLS=6 SEED=7     six cells
     make chaos RESUME=DIR         goes on where a run of the same seed stopped
-    make chaos ONLY="kill × flink-taskmanager × any" TIMES=20      all cells with this text in their names, so many times
+    make chaos ONLY="kill × flink-taskmanager × any" TIMES=20   all cells that are called so
+
+CLUSTER=1 strikes three brokers and two of each worker instead of one.
 
 Prints a line per cell and a table in the end. Exit status 1 when a row was lost, came twice or differs in any cell.
 """
@@ -41,17 +43,19 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=None, help="how many (default: until all pairs came up)")
     parser.add_argument("--resume", type=Path, default=None, metavar="DIR", help="the folder of a run that was stopped")
     parser.add_argument("--only", default="", metavar="TEXT", help="all cells with this text in their names")
+    parser.add_argument("--cluster", action="store_true", help="three brokers, two of each worker")
     parser.add_argument("--times", type=int, default=1, help="how often each is tried")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was done to servers is taken back
     folder = given.resume or Path(tempfile.mkdtemp(prefix="headrace-chaos-"))
-    named = [cell for cell in cells.every() if given.only and given.only in cell.name]
+    named = [cell for cell in cells.every(given.cluster) if given.only and given.only in cell.name]
     if given.only and not named:
         parser.error(f"no cell is called {given.only!r}; one is {cells.every()[0].name!r}")
-    chosen, results = (named or cells.drawn(given.seed, given.cells)) * given.times, folder / "results.jsonl"
+    chosen = (named or cells.drawn(given.seed, given.cells, given.cluster)) * given.times
+    results, number = folder / "results.jsonl", len(cells.every(given.cluster))
     done = Counter(Cell(*r["cell"]) for r in _read(results))
-    print(f"{len(chosen)} cells of {len(cells.every())}, {done.total()} done before; in {folder}", flush=True)
-    world = World(made(folder))
+    print(f"{len(chosen)} cells of {number}, {done.total()} done before; in {folder}", flush=True)
+    world = World(made(folder, given.cluster))
     try:
         world.up()
         for number, cell in enumerate(chosen, 1):

@@ -16,6 +16,7 @@ CORE = (
 )
 HELPERS = ("flink-gateway", "pulse", "airflow-scheduler", "airflow-api")  # no row goes through them
 COMPONENTS = CORE + HELPERS
+SECONDS = ("bus-2", "flink-taskmanager-2", "landing-2", "spark-worker-1")  # that a cluster has beside them: CLUSTER=1
 ROAD = {"source-payments", "connect", "bus", "flink-jobmanager", "flink-taskmanager", "postgres"}  # of an alert
 WRITERS = {"source-payments", "bus", "landing", "flink-jobmanager", "flink-taskmanager", "spark"}
 FAULTS = ("kill", "pause", "slow", "full disk", "cut", "clock")
@@ -35,7 +36,7 @@ class Cell(NamedTuple):
 
     @property
     def makes_sense(self) -> bool:
-        if self.component in HELPERS:
+        if self.component in HELPERS + SECONDS:
             return self.fault in {"kill", "pause"} and not self.moment.startswith("checkpoint")
         if self.fault == "clock":
             return self.component == "landing"
@@ -44,17 +45,18 @@ class Cell(NamedTuple):
         return self.fault != "cut" or self.component != "landing"  # nobody connects to it
 
 
-def every() -> list[Cell]:
+def every(cluster: bool = False) -> list[Cell]:
     """All cells that make sense."""
-    return [cell for cell in map(Cell._make, product(COMPONENTS, FAULTS, MOMENTS)) if cell.makes_sense]
+    components = COMPONENTS + (SECONDS if cluster else ())
+    return [cell for cell in map(Cell._make, product(components, FAULTS, MOMENTS)) if cell.makes_sense]
 
 
-def drawn(seed: int, number: int | None = None) -> list[Cell]:
+def drawn(seed: int, number: int | None = None, cluster: bool = False) -> list[Cell]:
     """So many cells; without a number as many as it takes until each pair of two of their parts has come up.
 
     The same seed draws the same cells, and more of them begin with the fewer.
     """
-    random, left = Random(seed), every()
+    random, left = Random(seed), every(cluster)
     random.shuffle(left)
     open_ = {pair for cell in left for pair in _pairs(cell)}
     chosen: list[Cell] = []

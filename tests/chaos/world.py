@@ -32,18 +32,19 @@ SOURCE = "kind: mariadb\nconnection: {local: true}\ntables: {payments: payments.
 SUMS = "COUNT(*) AS payments, SUM(amount) AS total FROM payments GROUP BY"
 STEADY = 1.0  # seconds after a fault from which on a payment is one of after it
 PROBES = 10_000_000  # numbers of payments that must raise an alert begin here
+CLUSTER = {"brokers": 3, "task_managers": 2, "spark_workers": 2, "landing_workers": 2}
 RATE, PROBE_SECONDS = 100.0, 0.25  # changes a second of the load; between two probes
 CAUGHT_UP = 240.0
 
 
-def made(folder: Path) -> Project:
-    """A project of its own in the folder; the one that is there already, where a run goes on."""
+def made(folder: Path, cluster: bool = False) -> Project:
+    """A project of its own in the folder; the one that is there already, where a run goes on. A `cluster` has two or
+    three of each part that can be more than one."""
     if (folder / "headrace.yml").exists():
         return load(folder)
+    local: dict[str, int] = {"ports": ports.suggestion(28000)} | (CLUSTER if cluster else {})
     files = {
-        "headrace.yml": yaml.safe_dump(
-            {"name": "chaos", "chunk_seconds": 2, "local": {"ports": ports.suggestion(28000)}}
-        ),
+        "headrace.yml": yaml.safe_dump({"name": "chaos", "chunk_seconds": 2, "local": local}),
         "lake/sources/payments.yml": SOURCE,
         f"jobs/batch/{LIVE}.sql": f"-- live: true\nSELECT account_id, {SUMS} account_id\n",
         f"jobs/batch/{BATCH}.sql": f"SELECT method, {SUMS} method\n",

@@ -35,11 +35,11 @@ def servers(project: Project) -> list[Server]:
     settings = project.settings
     found = [] if settings.serving else [postgres.serving(project)]
     found += [SOURCES[s.kind](project, s) for s in project.sources if s.local and s.kind in SOURCES]
-    found += [] if settings.bus else [kafka.server(project)]
+    found += [] if settings.bus else kafka.servers(project)
     found += [] if settings.connect else [connect.server(project)]
     found += [] if settings.flink else flink.servers(project)
-    found += [] if settings.spark else [spark.server(project)]
-    found += [workers.landing(project), workers.pulse(project)]
+    found += [] if settings.spark else spark.servers(project)
+    found += [*workers.landing(project), workers.pulse(project)]
     found += airflow.servers(project)
     found += superset.servers(project)
     found += monitoring.servers(project)

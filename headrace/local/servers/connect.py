@@ -41,7 +41,7 @@ def server(project: Project) -> Server:
     }
     for topic in ("offset", "config", "status"):
         values[f"{topic}.storage.topic"] = f"headrace.connect-{topic}s"
-        values[f"{topic}.storage.replication.factor"] = project.settings.replication
+        values[f"{topic}.storage.replication.factor"] = project.settings.replicas
     log_file, log_text, log_option = kafka.logging(project, "connect", "INFO")
     return Server(
         name="connect",
@@ -50,7 +50,7 @@ def server(project: Project) -> Server:
         files={config: properties(values), log_file: log_text},
         environment=_secrets(project),
         ports={"connect": a.port("connect")},
-        needs=("bus",),
+        needs=kafka.names(project),
         address=a.connect,
         memory="0.7 GB",
         archive=archive.path("connect", [JARS / "kafka", JARS / "connect"]),

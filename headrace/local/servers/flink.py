@@ -51,7 +51,6 @@ def servers(project: Project) -> list[Server]:
     }
     gateway = a.port("flink-gateway")
     ports = {name: a.port(name) for name in ("flink-rest", "flink-rpc", "flink-blob", "flink-metrics")}
-    task_ports = {name: a.port(name) for name in ("flink-taskmanager", "flink-data", "flink-taskmanager-metrics")}
     shared: dict[str, Any] = {
         "part": "flink",
         "environment": environment,
@@ -76,21 +75,7 @@ def servers(project: Project) -> list[Server]:
             ready=lambda: probe.http(f"{a.flink_rest}/overview"),
             **shared,
         ),
-        Server(
-            name="flink-taskmanager",
-            command=(
-                str(HOME / "bin" / "taskmanager.sh"),
-                "start-foreground",
-                "-D",
-                f"{_METRICS}={task_ports['flink-taskmanager-metrics']}",
-            ),
-            ports=task_ports,
-            address=f"{SLOTS} slots",
-            memory="1.7 GB",
-            archive=archive.path("flink-taskmanager", [HOME]),
-            ready=lambda: probe.task_manager(a.flink_rest),
-            **shared,
-        ),
+        *(_task_manager(project, number, shared) for number in range(1, project.settings.local.task_managers + 1)),
         Server(
             name="flink-gateway",
             command=(
@@ -106,6 +91,30 @@ def servers(project: Project) -> list[Server]:
             **shared,
         ),
     ]
+
+
+def _task_manager(project: Project, number: int, shared: dict[str, Any]) -> Server:
+    """The first listens where the ports of the project are; others take any free ones and tell the JobManager."""
+    a, known = project.addresses, ("flink-taskmanager", "flink-data", "flink-taskmanager-metrics")
+    ports = {name: a.port(name) for name in known} if number == 1 else {}
+    settings = ("taskmanager.rpc.port", "taskmanager.data.port", _METRICS)
+    options = (
+        f"{setting}={ports.get(name, 0)}" for setting, name in zip(settings, known, strict=True) if ports or number > 1
+    )
+    return Server(
+        name="flink-taskmanager" if number == 1 else f"flink-taskmanager-{number}",
+        command=(
+            str(HOME / "bin" / "taskmanager.sh"),
+            "start-foreground",
+            *(word for option in options for word in ("-D", option)),
+        ),
+        ports=ports,
+        address=f"{SLOTS} slots",
+        memory="1.7 GB",
+        archive=archive.path("flink-taskmanager", [HOME]),
+        ready=lambda: probe.task_managers(a.flink_rest, number),
+        **shared,
+    )
 
 
 def conf_dir(project: Project) -> Path:
@@ -143,21 +152,21 @@ def _config(project: Project) -> str:
         "rest.port": a.port("flink-rest"),
         "taskmanager.bind-host": "127.0.0.1",
         "taskmanager.host": "127.0.0.1",
-        "taskmanager.rpc.port": a.port("flink-taskmanager"),
-        "taskmanager.data.port": a.port("flink-data"),
         "taskmanager.numberOfTaskSlots": SLOTS,
         "taskmanager.memory.process.size": "1728m",
         "taskmanager.memory.managed.fraction": 0.25,
         "parallelism.default": 1,
-        # A killed TaskManager is noticed within seconds.
         # On a machine that is busy with a whole platform starting, ten seconds for the first actor are too few.
         "pekko.startup-timeout": "60 s",
         "pekko.ask.timeout": "30 s",
-        "heartbeat.interval": 2000,
+        # A TaskManager that was killed refuses two heartbeats: noticed within a second. One that hangs is given up
+        # after ten. Its jobs go to another one that has slots, else they wait until it is started again.
+        "heartbeat.interval": 500,
         "heartbeat.timeout": 10000,
+        "taskmanager.load-balance.mode": "SLOTS",
         # Backs off while something is down, starts afresh after a quiet minute; a job that can't run fails.
         "restart-strategy.type": "exponential-delay",
-        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        "restart-strategy.exponential-delay.initial-backoff": "200 ms",
         "restart-strategy.exponential-delay.max-backoff": "10 s",
         "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
         "restart-strategy.exponential-delay.attempts-before-reset-backoff": 30,

@@ -1,4 +1,4 @@
-"""The bus: one Kafka node that is broker and controller."""
+"""The bus: one Kafka node that is broker and controller, or three of them."""
 
 from __future__ import annotations
 
@@ -39,15 +39,27 @@ def logging(project: Project, name: str, level: str) -> tuple[Path, str, str]:
     return path, LOGGING.format(level=level), f"-Dlog4j2.configurationFile={path}"
 
 
-def server(project: Project) -> Server:
+def names(project: Project) -> tuple[str, ...]:
+    """The nodes, by what they are called as servers."""
+    return ("bus", "bus-2", "bus-3")[: project.settings.local.brokers]
+
+
+def servers(project: Project) -> list[Server]:
+    """With three nodes a record is there once two have it: each may be lost alone, and is caught up when it is back."""
+    return [_server(project, name, number) for number, name in enumerate(names(project), 1)]
+
+
+def _server(project: Project, name: str, number: int) -> Server:
     """Topics are only created by those who know their settings, never by a typing mistake in a name."""
-    a = project.addresses
-    data, config = project.state / "data" / "bus", project.state / "run" / "kafka.properties"
-    bus, controller = f"127.0.0.1:{a.port('bus')}", f"127.0.0.1:{a.port('bus-controller')}"
+    a, nodes = project.addresses, names(project)
+    data, config = project.state / "data" / name, project.state / "run" / f"{name}.properties"
+    bus, controller = f"127.0.0.1:{a.port(name)}", f"127.0.0.1:{a.port(f'{name}-controller')}"
+    voters = (f"{n}@127.0.0.1:{a.port(f'{node}-controller')}" for n, node in enumerate(nodes, 1))
+    replicas, in_sync = len(nodes), len(nodes) // 2 + 1
     values = {
         "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@{controller}",
+        "node.id": number,
+        "controller.quorum.voters": ",".join(voters),
         "listeners": f"PLAINTEXT://{bus},CONTROLLER://{controller}",
         "advertised.listeners": f"PLAINTEXT://{bus}",
         "controller.listener.names": "CONTROLLER",
@@ -56,15 +68,16 @@ def server(project: Project) -> Server:
         "log.dirs": data,
         "auto.create.topics.enable": "false",
         "log.message.timestamp.type": "LogAppendTime",
-        "offsets.topic.replication.factor": 1,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": replicas,
         "offsets.topic.num.partitions": 4,
         "offsets.retention.minutes": 60 * 24 * 60,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.num.partitions": 4,
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": 0,
         # Sizes for one machine: the defaults would take 128 MB of heap for the cleaner and 20 MB of disk per partition.
         "log.cleaner.dedupe.buffer.size": 8_388_608,
@@ -72,27 +85,35 @@ def server(project: Project) -> Server:
         "num.network.threads": 2,
         "num.io.threads": 4,
     }
-    log_file, log_text, log_option = logging(project, "bus", "INFO")
+    log_file, log_text, log_option = logging(project, name, "INFO")
     return Server(
-        name="bus",
+        name=name,
         part="bus",
         command=java(log_option, "kafka.Kafka", str(config), heap=512, start=160, path=PATH, archive=True),
         files={config: properties(values), log_file: log_text},
         environment={"LOG_DIR": str(project.state / "logs")},
-        ports={"bus": a.port("bus"), "bus-controller": a.port("bus-controller")},
+        ports={port: a.port(port) for port in (name, f"{name}-controller")},
         address=bus,
         memory="0.5 GB",
         archive=archive.path("bus", [JARS / "kafka"]),
-        prepare=lambda: _format(data, config),
+        prepare=lambda: _format(project, data, config),
         ready=lambda: probe.bus(bus),
     )
 
 
-def _format(data: Path, config: Path) -> None:
+def _format(project: Project, data: Path, config: Path) -> None:
+    made, nodes = project.state / "data" / "bus-nodes", str(len(names(project)))
     if (data / "meta.properties").exists():
+        before = made.read_text() if made.exists() else "1"
+        if before != nodes:  # new nodes would outvote those that know the topics
+            message = f"the bus was made with brokers: {before}, and headrace.yml says brokers: {nodes}"
+            hint = f"local: {{brokers: {before}}} in headrace.yml, or `headrace down` and remove .headrace and the lake"
+            raise HeadraceError(message, hint=hint)
         return
     shutil.rmtree(data, ignore_errors=True)
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    made.write_text(nodes)
+    # The same for all nodes of a project, and different from its neighbours'.
+    cluster = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, str(project.root)).bytes).decode().rstrip("=")
     cluster = cluster if not cluster.startswith("-") else f"h{cluster[1:]}"
     tool = ("-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool")
     command = java(*tool, "format", "-t", cluster, "-c", str(config), heap=256, path=PATH)

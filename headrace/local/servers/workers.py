@@ -7,27 +7,36 @@ from typing import Any
 from headrace.local import probe
 from headrace.local.install import environment
 from headrace.local.server import NICE, Server, nothing
+from headrace.local.servers import kafka
 from headrace.project import Project
 
 
-def landing(project: Project) -> Server:
-    """A member of the consumer group that lands every topic."""
+def landing(project: Project) -> list[Server]:
+    """The members of the consumer group that lands every topic."""
     ready = (lambda: _has_joined(project)) if project.tables else nothing
-    return Server(
-        name="landing",
-        part="landing",
-        needs=("bus",),
-        memory="0.5 GB",
-        ready=ready,
-        stop_patience=30,
-        **_work(project, "landing"),
-    )
+    return [
+        Server(
+            name="landing" if number == 1 else f"landing-{number}",
+            part="landing",
+            needs=kafka.names(project),
+            memory="0.5 GB",
+            ready=ready,
+            stop_patience=30,
+            **_work(project, "landing"),
+        )
+        for number in range(1, project.settings.local.landing_workers + 1)
+    ]
 
 
 def pulse(project: Project) -> Server:
     """Tells Airflow about new data and keeps stream jobs running between its DAGs' runs."""
     return Server(
-        name="pulse", part="pulse", needs=("bus", "postgres"), memory="0.2 GB", ready=nothing, **_work(project, "pulse")
+        name="pulse",
+        part="pulse",
+        needs=(*kafka.names(project), "postgres"),
+        memory="0.2 GB",
+        ready=nothing,
+        **_work(project, "pulse"),
     )
 
 

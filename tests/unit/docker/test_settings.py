@@ -167,7 +167,7 @@ def test_connect_runs_as_the_platform_runs_it(contained, compose: dict[str, Any]
 
 
 def test_brokers_keep_what_the_platform_relies_on(contained, compose: dict[str, Any], manifests):
-    (text,) = [t for p, t in kafka.server(contained(SETTINGS[0])).files.items() if p.name == "kafka.properties"]
+    (text,) = [t for p, t in kafka.servers(contained(SETTINGS[0]))[0].files.items() if p.name == "bus.properties"]
     names = ("auto.create.topics.enable", "log.message.timestamp.type", "offsets.retention.minutes")
     names += ("transaction.abort.timed.out.transaction.cleanup.interval.ms",)
     wanted = {name: _properties(text)[name] for name in names}
