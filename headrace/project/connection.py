@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from headrace.errors import Problem
+from headrace.project import tls
 from headrace.project.located import Keys, Located
 
 Pairs = tuple[tuple[str, str], ...]
@@ -122,7 +123,8 @@ def _url(doc: Located, kind: str, url: str) -> list[Problem]:
     if secret and secret[1] and not re.fullmatch(r"\$\{\w+\}", secret[1]):
         hint = "put it into the environment and say ${NAME} here"
         return [Problem("a password must not stand in a project file", at, hint)]
-    return []
+    wrong = tls.problem(kind, url) if kind in ("postgresql", "mariadb") else None
+    return [Problem(wrong[0], at, wrong[1])] if wrong else []
 
 
 def pairs(doc: Located, keys: Keys, problems: list[Problem], names: re.Pattern[str] | None = None) -> Pairs:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from headrace.errors import HeadraceError, Problem, did_you_mean
+from headrace.project import bus_security
 from headrace.project.located import Located, read
 
 
@@ -42,6 +43,7 @@ class Settings(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     lake: str = "lake/data"
     bus: str | None = None
+    bus_security: dict[str, str] = Field({}, description="TLS and SASL of the bus that `bus` names")
     connect: str | None = None
     spark: str | None = None
     flink: FlinkSettings | None = None
@@ -51,6 +53,16 @@ class Settings(BaseModel):
     chunk_seconds: int = Field(10, ge=1, le=3600, description="stretch of the log by which live views are divided")
     webhook: str | None = Field(None, description="where Alertmanager posts what must be told to somebody")
     local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
+
+    @field_validator("bus_security")
+    @classmethod
+    def _is_secure(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        wrong = bus_security.problem(value)
+        if not wrong and value and not info.data.get("bus"):
+            wrong = "only a bus that is named is secured, bus: host:9093"
+        if wrong:
+            raise ValueError(wrong)
+        return value
 
     @field_validator("lake", "bus", "connect", "spark", "serving", "webhook")
     @classmethod

@@ -106,3 +106,5 @@ def _databases(url: str, databases: tuple[str, ...]) -> None:
         for database in databases:
             if database not in there:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        for database in {"postgres", "airflow"} & {*there, *databases}:  # what readers of the views have no business in
+            connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))

@@ -37,7 +37,7 @@ NOTES = "\n".join(
 def desk(clinic: Project, monkeypatch) -> Project:
     from headrace.project import load
 
-    monkeypatch.setenv("HEADRACE_SERVING_PASSWORD", "secret")
+    monkeypatch.setenv("HEADRACE_WRITER_PASSWORD", "secret")
     (clinic.root / "schemas" / "notes.yaml").write_text(NOTES)
     source = clinic.root / "lake" / "sources" / "desk.yml"
     source.write_text(source.read_text().replace("visits: public.visits", "visits: public.visits, notes: public.notes"))
