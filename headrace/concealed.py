@@ -19,7 +19,7 @@ _forms: dict[str, str] = {}  # what must not be shown → what is shown instead
 
 
 def conceal(secret: str, name: str) -> None:
-    """From now on `masked` shows ${name} in place of this secret, however an address, HTML, JSON or base64 writes it."""
+    """From now on `masked` shows ${name} in its place, also where an address, HTML, JSON or base64 writes it."""
     if len(secret) < LEAST:
         return
     forms = {secret, quote(secret, ""), quote(secret), quote_plus(secret), html.escape(secret), repr(secret)[1:-1]}

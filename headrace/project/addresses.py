@@ -74,7 +74,7 @@ class Addresses:
         return self.settings.lake if "://" in self.settings.lake else str((self.root / self.settings.lake).resolve())
 
     def serving(self, role: str = "headrace") -> str:
-        """The address of the serving database for a role: 'headrace' owns it, 'writer' fills it, 'reader' only reads."""
+        """The address of the serving database for a role: 'headrace' owns it, 'writer' fills it, 'reader' reads it."""
         if role == "headrace" and self.settings.serving:
             return self._url(self.settings.serving)
         secret = quote(self.secret(f"HEADRACE_{'SERVING' if role == 'headrace' else role.upper()}_PASSWORD"), "")

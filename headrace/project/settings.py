@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from headrace.errors import HeadraceError, Problem, did_you_mean
+from headrace.errors import HeadraceError, Place, Problem, did_you_mean
 from headrace.project import bus_security
 from headrace.project.located import Located, read
 
@@ -52,6 +52,7 @@ class Settings(BaseModel):
     replication: int = Field(1, ge=1, description="replicas of each topic Headrace creates")
     chunk_seconds: int = Field(10, ge=1, le=3600, description="stretch of the log by which live views are divided")
     webhook: str | None = Field(None, description="where Alertmanager posts what must be told to somebody")
+    folders: tuple[str, ...] = Field((), description="folders outside the project that sources of files may read")
     local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
 
     @field_validator("bus_security")
@@ -62,6 +63,14 @@ class Settings(BaseModel):
             wrong = "only a bus that is named is secured, bus: host:9093"
         if wrong:
             raise ValueError(wrong)
+        return value
+
+    @field_validator("folders")
+    @classmethod
+    def _are_whole_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for folder in value:
+            if not Path(folder).is_absolute() or ".." in Path(folder).parts or len(Path(folder).parts) < 2:
+                raise ValueError(f"{folder!r} is not the whole path of a folder, such as /srv/price-lists")
         return value
 
     @field_validator("lake", "bus", "connect", "spark", "serving", "webhook")
@@ -133,6 +142,8 @@ def _address(setting: str, value: str | None) -> str | None:
     pattern, example = _ADDRESSES[setting]
     if not pattern.fullmatch(value):
         raise ValueError(f"{value!r} is not an address, {example}")
+    if setting == "lake" and "://" not in value and ".." in Path(value).parts:
+        raise ValueError(f"{value!r} leads out of the project, a folder below it, or an absolute path")
     if _PLAIN_SECRET.search(value):
         raise ValueError(
             "a password must not stand in a project file, put it into the environment and say ${NAME} here"
@@ -161,8 +172,12 @@ def _problem(doc: Located, keys: Sequence[int | str], kind: str, message: str) -
 
 
 def read_secrets(path: Path) -> dict[str, str]:
-    """NAME=value lines of a secrets file; an absent file is an empty one."""
+    """NAME=value lines of a secrets file; an absent file is an empty one. Raises HeadraceError when others than its
+    owner may read it."""
     if not path.exists():
         return {}
+    if path.stat().st_mode & 0o077:
+        hint = f"chmod 600 {path}   and change the secrets in it if somebody else was on this machine"
+        raise HeadraceError("others than its owner can read this file of secrets", place=Place(path), hint=hint)
     pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line and not line.startswith("#"))
     return {name.strip(): value.strip() for name, value in pairs}

@@ -40,6 +40,7 @@ def rights() -> str:
         # So that the owner, where it is no superuser, may do with the writer's tables what it may with its own.
         "GRANT writer TO CURRENT_USER;",
         _each_database("REVOKE TEMPORARY, CREATE ON DATABASE %I FROM PUBLIC"),
+        _each_database("GRANT CONNECT ON DATABASE %I TO reader, writer"),
         _each_database("GRANT TEMPORARY ON DATABASE %I TO writer"),
         "REVOKE ALL ON SCHEMA personal, speed FROM PUBLIC, reader;",
         "GRANT USAGE ON SCHEMA ops TO writer;",

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS ops.views (
 CREATE TABLE IF NOT EXISTS ops.stream_jobs (
   job text PRIMARY KEY, flink_job_id text, code_version text, state text, savepoint text, error text,
   updated_at timestamptz NOT NULL DEFAULT now());
+ALTER TABLE ops.stream_jobs ADD COLUMN IF NOT EXISTS shape text, ADD COLUMN IF NOT EXISTS note text;
 CREATE TABLE IF NOT EXISTS ops.dead_jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, kind text NOT NULL, error text NOT NULL,
   positions jsonb, replay_command text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz);

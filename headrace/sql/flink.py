@@ -50,7 +50,8 @@ def inputs(
 ) -> tuple[str, str]:
     """The raw table and the changes view of one table.
 
-    `bus` has the settings with which Flink's clients reach the bus, `Addresses.bus_java(SHADED)`. `bare`: the topic carries event objects, not Debezium envelopes. `startup` is where a reader without state begins:
+    `bus` has the settings with which Flink's clients reach the bus, `Addresses.bus_java(SHADED)`.
+    `bare`: the topic carries event objects, not Debezium envelopes. `startup` is where a reader without state begins:
     'group-offsets' (the group's committed offsets, else the beginning) or 'earliest-offset'.
     """
     return raw_table(table, bus, group, bare, startup), changes_view(table.contract, bare)

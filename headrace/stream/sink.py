@@ -102,7 +102,8 @@ class Sink:
     def statements(self, bus: Mapping[str, str], serving: str, user: str, password: str) -> tuple[str, str, str]:
         """The two sink tables, and the statement set that fills them.
 
-        `bus` has the settings of Flink's clients of the bus, `serving` is a JDBC address. In effect exactly once: after a failure rows come again, and again to their key.
+        `bus` has the settings of Flink's clients of the bus, `serving` is a JDBC address. In effect exactly once:
+        after a failure rows come again, and again to their key.
         """
         return self._postgres(serving, user, password), self._kafka(bus), self._insert()
 
