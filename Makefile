@@ -6,7 +6,7 @@ PYTHON   := .venv/bin/python
 RATE     ?= 2
 export HEADRACE_STARTED := $(shell date +%s)
 
-.PHONY: help setup run stop test unit engine e2e lint bench chaos dashboards clean
+.PHONY: help setup run stop test unit engine e2e lint audit bench chaos dashboards clean
 
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -47,6 +47,9 @@ e2e: setup ## tests of the whole platform
 lint: setup ## style and types
 	@.venv/bin/ruff check -q .
 	@.venv/bin/pyright -p . >/dev/null || .venv/bin/pyright -p .
+
+audit: setup ## known vulnerabilities of every package and jar, asked of osv.dev
+	@$(PYTHON) .ci/audit
 
 bench: setup ## ratios against peers in the same run
 	@for file in benchmarks/[a-z]*.py; do $(PYTHON) "$$file" || exit 1; done
