@@ -21,8 +21,8 @@ else somebody changed what the repository holds: do not install it"""
 
 def known() -> dict[str, str]:
     """Name of an archive → its SHA-256."""
-    pairs = (line.split() for line in FILE.read_text().splitlines() if line and not line.startswith("#"))
-    return {name: digest for digest, name in pairs}
+    each = (line.split() for line in FILE.read_text().splitlines() if line and not line.startswith("#"))
+    return {name: digest for digest, name, _group in each}
 
 
 def verify(fetched: Path) -> None:
@@ -50,13 +50,18 @@ def main() -> None:
     """Fetches what each pom names and writes what came."""
     from headrace.local.install import POMS, fetch
 
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for pom in sorted(POMS.glob("*.xml")):
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(fetch(pom, Path(folder)), check=True)
-            found |= {path.name: digest for path, digest in _digests(Path(folder)).items()}
-    head = "# Written by python3.11 -m headrace.local.checksums; read by headrace/local/checksums.py.\n"
-    FILE.write_text(head + "".join(f"{found[name]}  {name}\n" for name in sorted(found)))
+            plain, grouped = Path(folder) / "plain", Path(folder) / "grouped"
+            subprocess.run(fetch(pom, plain), check=True)
+            subprocess.run([*fetch(pom, grouped), "-Dmdep.prependGroupId=true"], check=True)
+            names = [path.name for path in grouped.iterdir()]
+            for path, digest in _digests(plain).items():
+                (whole,) = (name for name in names if name.endswith(f".{path.name}"))
+                found[path.name] = digest, whole.removesuffix(f".{path.name}")
+    head = "# SHA-256, name and group of each archive. Written by python3.11 -m headrace.local.checksums.\n"
+    FILE.write_text(head + "".join(f"{found[name][0]}  {name}  {found[name][1]}\n" for name in sorted(found)))
 
 
 if __name__ == "__main__":
