@@ -23,6 +23,9 @@ def processes(project: Project) -> dict[int, str]:
             try:
                 root = psutil.Process(info["pid"])
                 found |= {process.pid: name for process in (root, *root.children(recursive=True))}
+                parent = root.parent()
+                if parent and "supervisord" in " ".join(parent.cmdline()):
+                    found[parent.pid] = "supervisor"
             except psutil.NoSuchProcess:
                 continue
     return found
