@@ -1,21 +1,17 @@
 """Every archive that Maven fetches is the one that was fetched when its version was chosen, or nothing is installed.
 
-    python3.11 -m headrace.local.checksums      fetches all of them and writes jars/checksums.txt anew
-
-Standard library only, as install.py.
+jars/checksums.txt has their SHA-256, and pin.py writes it. Standard library only, as install.py.
 """
 
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import tempfile
 from pathlib import Path
 
 from headrace.errors import HeadraceError
 
 FILE = Path(__file__).parent / "jars" / "checksums.txt"
-_HINT = """when a version was changed on purpose: python3.11 -m headrace.local.checksums
+_HINT = """when a version was changed on purpose: python3.11 -m headrace.local.pin
 else somebody changed what the repository holds: do not install it"""
 
 
@@ -30,39 +26,19 @@ def verify(fetched: Path) -> None:
     wanted = known()
     wrong = [
         f"{path.name} is {'not' if path.name in wanted else 'none of'} what was chosen: SHA-256 {found}"
-        for path, found in _digests(fetched).items()
+        for path, found in digests(fetched).items()
         if wanted.get(path.name) != found
     ]
     if wrong:
         raise HeadraceError(*wrong, hint=_HINT)
 
 
-def _digests(folder: Path) -> dict[Path, str]:
-    return {path: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
+def digests(folder: Path) -> dict[Path, str]:
+    """The SHA-256 of each file in a folder."""
+    return {path: digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def main() -> None:
-    """Fetches what each pom names and writes what came."""
-    from headrace.local.install import POMS, fetch
-
-    found: dict[str, tuple[str, str]] = {}
-    for pom in sorted(POMS.glob("*.xml")):
-        with tempfile.TemporaryDirectory() as folder:
-            plain, grouped = Path(folder) / "plain", Path(folder) / "grouped"
-            subprocess.run(fetch(pom, plain), check=True)
-            subprocess.run([*fetch(pom, grouped), "-Dmdep.prependGroupId=true"], check=True)
-            names = [path.name for path in grouped.iterdir()]
-            for path, digest in _digests(plain).items():
-                (whole,) = (name for name in names if name.endswith(f".{path.name}"))
-                found[path.name] = digest, whole.removesuffix(f".{path.name}")
-    head = "# SHA-256, name and group of each archive. Written by python3.11 -m headrace.local.checksums.\n"
-    FILE.write_text(head + "".join(f"{found[name][0]}  {name}  {found[name][1]}\n" for name in sorted(found)))
-
-
-if __name__ == "__main__":
-    main()
+        return hashlib.filedigest(file, "sha256").hexdigest()

@@ -55,7 +55,7 @@ def test_every_jar_is_pinned():
 def test_a_jar_that_is_another_one_is_not_installed(tmp_path, monkeypatch):
     (tmp_path / "a-1.jar").write_bytes(b"as it was chosen")
     (tmp_path / "b-1.jar").write_bytes(b"nobody chose it")
-    digest = checksums._digest(tmp_path / "a-1.jar")
+    digest = checksums.digest(tmp_path / "a-1.jar")
     monkeypatch.setattr(checksums, "known", lambda: {"a-1.jar": digest, "b-1.jar": digest})
     with pytest.raises(HeadraceError, match=r"b-1\.jar is not what was chosen") as error:
         checksums.verify(tmp_path)
