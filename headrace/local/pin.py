@@ -1,4 +1,4 @@
-"""Writes jars/checksums.txt anew after a pom was changed: `python3.11 -m headrace.local.pin`. It fetches all of them."""
+"""Writes jars/checksums.txt anew after a pom was changed: `python3.11 -m headrace.local.pin`. It fetches all."""
 
 from __future__ import annotations
 
