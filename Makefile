@@ -6,7 +6,7 @@ PYTHON   := .venv/bin/python
 RATE     ?= 2
 export HEADRACE_STARTED := $(shell date +%s)
 
-.PHONY: help setup run stop test unit engine e2e lint manifests bench chaos dashboards clean
+.PHONY: help setup run stop test unit engine e2e lint audit manifests bench chaos dashboards clean
 
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -51,6 +51,9 @@ lint: setup ## style and types
 manifests: setup ## custom resources of docker/kubernetes by their operators' definitions: CRDS=FOLDER of them, else fetched
 	@$(if $(CRDS),,$(PYTHON) -m tests.manifests.fetch .tools/definitions)
 	@HEADRACE_CRDS=$(abspath $(or $(CRDS),.tools/definitions)) $(PYTHON) -m pytest -q tests/manifests
+
+audit: setup ## known vulnerabilities of every package and jar, asked of osv.dev
+	@$(PYTHON) .ci/audit
 
 bench: setup ## ratios against peers in the same run
 	@for file in benchmarks/[a-z]*.py; do $(PYTHON) "$$file" || exit 1; done

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from headrace.concealed import masked
+
 _LISTED = 12  # names that a hint lists before it says "and 30 more"
 
 
@@ -31,13 +33,18 @@ class Place:
 class Problem:
     """One mistake: the message says what is wrong, the hint what is allowed or probably meant, or the next command.
 
-    One that `follows` is no mistake itself but what another file's mistake leads to; it goes away with that.
+    One that `follows` is no mistake itself but what another file's mistake leads to; it goes away with that. No secret
+    that this process looked up stands in it, whoever's text the message repeats (headrace.concealed).
     """
 
     message: str
     place: Place | None = None
     hint: str = ""
     follows: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", masked(self.message))
+        object.__setattr__(self, "hint", masked(self.hint))
 
     def render(self, root: Path | None = None) -> str:
         """The problem as text for a terminal, with paths relative to `root` where they lie below it."""

@@ -17,6 +17,7 @@ import typer.core
 import typer.main
 
 from headrace.cli.context import Format, fail, state
+from headrace.concealed import mask_output
 from headrace.errors import HeadraceError
 
 VERBS = (
@@ -96,6 +97,7 @@ def load(verb: str) -> Any:
 
 def main() -> None:
     """Runs the command line; a HeadraceError becomes its message on stderr and exit status 1."""
+    mask_output()
     try:
         app()
     except HeadraceError as error:

@@ -16,6 +16,7 @@ class Role(StrEnum):
     """Roles of the serving database."""
 
     reader = "reader"
+    writer = "writer"
     headrace = "headrace"
 
 
@@ -24,7 +25,7 @@ def command(
         str, typer.Argument(metavar="[serving|SOURCE]", help="The serving database, or a source.")
     ] = "serving",
     role: Annotated[
-        Role, typer.Option(help="Role in the serving database: reader only reads, headrace owns it.")
+        Role, typer.Option(help="Role in the serving database: reader only reads, writer fills it, headrace owns it.")
     ] = Role.reader,
     client: Annotated[
         bool, typer.Option("--client", help="As arguments of psql or of the mariadb client, which takes no address.")

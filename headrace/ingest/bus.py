@@ -17,7 +17,7 @@ _QUIET = {"log_level": 2}  # librdkafka repeats "connection refused" for ever; c
 def settings(project: Project, **more: Any) -> dict[str, Any]:
     """librdkafka settings for this project's bus; keyword arguments use _ for the dots."""
     extra = {name.replace("_", "."): value for name, value in more.items()}
-    return {"bootstrap.servers": project.addresses.bus, **_QUIET, **extra}
+    return {**project.addresses.bus_client(), **_QUIET, **extra}
 
 
 def producer_settings(project: Project, **more: Any) -> dict[str, Any]:

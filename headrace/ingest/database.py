@@ -15,7 +15,7 @@ import pymysql
 
 from headrace.errors import HeadraceError
 from headrace.ingest import topics
-from headrace.project import Project, Source, Table
+from headrace.project import Project, Source, Table, tls
 
 SECONDS = 5  # to connect; a database that takes longer counts as away
 _LOCK_SECONDS = 2  # to wait for a lock on a service's table
@@ -30,9 +30,11 @@ def connect(project: Project, source: Source, autocommit: bool = True) -> Iterat
 
     Raises HeadraceError naming the source's file and line when it can't be reached or refuses the user.
     """
-    parts = urlsplit(project.addresses.source(source))
+    address = project.addresses.source(source)
+    parts, secured = urlsplit(address), tls.client(source.kind, address)
     base = topics.database(source)
-    common = {"host": parts.hostname, "user": unquote(parts.username or ""), "password": unquote(parts.password or "")}
+    common: dict[str, Any] = {"host": parts.hostname, "user": unquote(parts.username or ""), **secured}
+    common["password"] = unquote(parts.password or "")
     try:
         if source.kind == "postgresql":
             connection: Any = psycopg.connect(

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from headrace.errors import HeadraceError
 from headrace.ingest import ddl, headers, topics
-from headrace.project import Project, Source
+from headrace.project import Project, Source, tls
 from headrace.project.addresses import HOST
 
 _PORT = {"postgresql": 5432, "mariadb": 3306}
@@ -76,7 +76,7 @@ def config(project: Project, source: Source, epoch: int) -> dict[str, str]:
         EPOCH: str(epoch),
     }
     own = _postgresql(project, source) if source.kind == "postgresql" else _mariadb(project, source, tables)
-    return {**_COMMON, **common, **own}
+    return {**_COMMON, **common, **own, **tls.connector(source.url)}
 
 
 def beat(source: Source) -> str:
@@ -112,11 +112,21 @@ def _mariadb(project: Project, source: Source, tables: list[str]) -> dict[str, s
         **({"database.ssl.mode": "disable"} if source.local else {}),
         "include.schema.changes": "false",
         "schema.history.internal.kafka.bootstrap.servers": project.addresses.bus,
+        **_history_clients(project),
         "schema.history.internal.kafka.topic": f"headrace.schema-history.{source.name}",
         "schema.history.internal.store.only.captured.tables.ddl": "true",
         ddl.OPTION: ddl.ignored(tables),
         "connect.keep.alive.interval.ms": "5000",
     }
+
+
+def _history_clients(project: Project) -> dict[str, str]:
+    """How the clients that keep the history of tables' definitions reach a secured bus: Connect gives them nothing."""
+    found: dict[str, str] = {}
+    for client in ("producer", "consumer"):
+        found |= project.addresses.bus_java(prefix=f"schema.history.internal.{client}.", late=True)
+        del found[f"schema.history.internal.{client}.bootstrap.servers"]
+    return found
 
 
 def _server(project: Project, source: Source) -> tuple[str, int, str, str]:

@@ -46,7 +46,7 @@ class Layout:
 
     def reload(self, project: Project) -> tuple[bool, bool]:
         """Takes a changed project; lanes whose table changed are made anew, so nothing may be pending in them."""
-        if project.addresses.bus != self.project.addresses.bus:
+        if project.addresses.bus_client() != self.project.addresses.bus_client():
             self.admin = bus.admin(project)
             self._controls = controls.Watched(project, self.admin)
         self.project = project

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
+from headrace.lake.closed import close
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,6 +44,7 @@ def read(table: Pinned, columns: Mapping[str, str], others: Iterable[Pinned] = (
         for each in others:
             _show(connection, each.name, each)
         _show(connection, "_checked", table)
+        close(connection)
         try:
             return connection.sql(f"SELECT {chosen} FROM _checked AS t").to_arrow_table()
         except duckdb.Error as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError, did_you_mean
 from headrace.lake import observed, paths, rows
+from headrace.lake.closed import close
 from headrace.lake.travel import Moment, parse, table_at
 from headrace.project import Project
 
@@ -17,7 +18,8 @@ ZONES = ("landing", "quarantine", "current", "batch")
 
 
 def query(project: Project, sql: str, as_of: str = "") -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    """Runs a query on the lake's newest committed versions; returns column names and rows. Changes nothing in the lake.
+    """Runs a query on the lake's newest committed versions; returns column names and rows. Changes nothing in the lake,
+    and reads no other file.
 
     `as_of` is a time, then every table is as its newest commit up to then left it; or a version, of the one table that
     the query names.
@@ -38,6 +40,7 @@ def query(project: Project, sql: str, as_of: str = "") -> tuple[tuple[str, ...],
         connection.execute("SET TimeZone = 'UTC'")
         for zone, name in tables:
             _view(connection, project, zone, name, moment)
+        close(connection)
         try:
             relation = connection.execute(sql)
             return tuple(d[0] for d in relation.description or ()), relation.fetchall()

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from headrace.errors import HeadraceError
-from headrace.local import unpack
+from headrace.local import checksums, unpack
 from headrace.local.progress import say, step
 
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the headrace package, environments and jars
@@ -147,27 +147,25 @@ def _jars_stamp(pom: Path) -> str:
     return _hash(pom.read_bytes() + (source.read_bytes() if source else b""))
 
 
+def fetch(pom: Path, folder: Path) -> list[str]:
+    """The command that puts what a pom names, and what that needs, into a folder."""
+    goal = (COPY, "-DincludeScope=runtime", f"-DoutputDirectory={folder}")
+    return ["mvn", "-B", "-q", "-f", str(pom), *goal]
+
+
 def _jars(pom: Path) -> None:
     if _jars_fresh(pom):
         return
     fetched = JARS / f".{pom.stem}.part"
     shutil.rmtree(fetched, ignore_errors=True)
     with step(f"jars: {pom.stem}"):
-        command = [
-            "mvn",
-            "-B",
-            "-q",
-            "-f",
-            str(pom),
-            COPY,
-            "-DincludeScope=runtime",
-            f"-DoutputDirectory={fetched}",
-        ]
+        command = fetch(pom, fetched)
         try:
             _run(command, f"jars of {pom.name}")
         except HeadraceError:
             # Several Mavens on an empty repository can trip over each other's half-written files; once more.
             _run(command, f"jars of {pom.name}")
+        checksums.verify(fetched)
         made = unpack.UNPACK.get(pom.stem, unpack.keep)(fetched)
         for place, folder in made.items():
             _stamp(folder, _jars_stamp(pom))

@@ -103,11 +103,11 @@ def bus(address: str) -> None:
     )
 
 
-def group(address: str, name: str) -> None:
+def group(client: dict[str, str], name: str) -> None:
     """A consumer group has a member that is through its first rebalance."""
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    admin = AdminClient({**client, "log_level": 0})
     described = admin.describe_consumer_groups([name], request_timeout=SECONDS)[name].result()
     if not described.members:
         raise NotReady(f"consumer group {name} has no member yet")

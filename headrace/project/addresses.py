@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from headrace.concealed import conceal
 from headrace.errors import HeadraceError
+from headrace.project import bus_security
 from headrace.project.settings import PORTS, Settings, read_secrets
 from headrace.project.source import Source
 
@@ -36,6 +38,17 @@ class Addresses:
         brokers = ("bus", "bus-2", "bus-3")[: self.settings.local.brokers]
         return self.settings.bus or ",".join(f"{HOST}:{self.port(name)}" for name in brokers)
 
+    def bus_client(self) -> dict[str, str]:
+        """What a client of librdkafka's needs to reach the bus: its address, and how it is secured."""
+        return {"bootstrap.servers": self.bus} | bus_security.librdkafka(self.settings.bus_security, self.resolve)
+
+    def bus_java(self, shaded: str = "", prefix: str = "", late: bool = False) -> dict[str, str]:
+        """The same for a client in Java. `shaded` stands before the names of Kafka's classes, `prefix` before those of
+        the settings; with `late` secrets stay as ${env:NAME}, for a process that resolves them itself."""
+        resolve = bus_security.late if late else self.resolve
+        found = {"bootstrap.servers": self.bus} | bus_security.java(self.settings.bus_security, resolve, shaded)
+        return {f"{prefix}{name}": value for name, value in found.items()}
+
     @property
     def connect(self) -> str:
         return self.settings.connect or f"http://{HOST}:{self.port('connect')}"
@@ -62,10 +75,10 @@ class Addresses:
         return self.settings.lake if "://" in self.settings.lake else str((self.root / self.settings.lake).resolve())
 
     def serving(self, role: str = "headrace") -> str:
-        """The address of the serving database for a role: 'headrace' owns it, 'reader' may only read."""
+        """The address of the serving database for a role: 'headrace' owns it, 'writer' fills it, 'reader' reads it."""
         if role == "headrace" and self.settings.serving:
             return self._url(self.settings.serving)
-        secret = quote(self.secret("HEADRACE_READER_PASSWORD" if role == "reader" else "HEADRACE_SERVING_PASSWORD"), "")
+        secret = quote(self.secret(f"HEADRACE_{'SERVING' if role == 'headrace' else role.upper()}_PASSWORD"), "")
         if self.settings.serving:
             parts = urlsplit(self.settings.serving)
             return parts._replace(netloc=f"{role}:{secret}@{parts.netloc.rpartition('@')[2]}").geturl()
@@ -94,6 +107,7 @@ class Addresses:
             raise HeadraceError(
                 f"the secret {name} is not set", hint=f"export {name}=…   (looked in the environment and in {file})"
             )
+        conceal(value, name)
         return value
 
     def resolve(self, text: str) -> str:

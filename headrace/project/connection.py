@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headrace.errors import Problem
+from headrace.project import tls
 from headrace.project.located import Keys, Located
 
 Pairs = tuple[tuple[str, str], ...]
@@ -43,8 +44,9 @@ TELLING = re.compile(r"authorization|cookie|token|secret|passw|signature|api.?ke
 _SECRET = re.compile(r"://[^:/@\s]*:([^@/\s]*)@")
 
 
-def connection_problems(doc: Located, kind: str) -> list[Problem]:
-    """Every mistake in the connection of a source of this kind."""
+def connection_problems(doc: Located, kind: str, within: tuple[Path, ...]) -> list[Problem]:
+    """Every mistake in the connection of a source of this kind; files may lie `within` the project, which is the first
+    of these folders, or one of the others."""
     problems: list[Problem] = []
     connection = doc.mapping(("connection",), problems)
     if problems:
@@ -60,11 +62,26 @@ def connection_problems(doc: Located, kind: str) -> list[Problem]:
     problems += _needed(doc, kind, texts, local) if len(problems) == before else []
     problems += _url(doc, kind, texts.get("url", ""))
     pairs(doc, ("connection", "headers"), problems, _HEADER)
-    path = PurePosixPath(texts.get("path", ""))
-    if kind == "files" and ".." in path.parts:
-        hint = "a folder below the project, or an absolute path"
-        problems.append(Problem(f"{str(path)!r} leads out of the project", doc.place("connection", "path"), hint))
+    if kind == "files" and texts.get("path"):
+        problems += _reached(doc, texts["path"], within)
     return problems
+
+
+def _reached(doc: Located, path: str, within: tuple[Path, ...]) -> list[Problem]:
+    """Also through a link: what counts is where the folder really is."""
+    root, at = within[0].resolve(), doc.place("connection", "path")
+    try:
+        real = (root / path).resolve()
+    except (OSError, RuntimeError, ValueError):  # a circle of links, a NUL in the name
+        return [Problem(f"{path!r} can't be followed to a folder", at, "a folder below the project")]
+    if ".." in PurePosixPath(path).parts or not any(real.is_relative_to(folder.resolve()) for folder in within):
+        whole = "/its/whole/path" if ".." in PurePosixPath(path).parts else real
+        hint = f"a folder below the project; or allow it in headrace.yml:   folders: [{whole}]"
+        return [Problem(f"{path!r} leads out of the project", at, hint)]
+    state = root / ".headrace"
+    if real in (root, state) or real.is_relative_to(state / "run"):
+        return [Problem(f"{path!r} holds what is not data", at, "a folder of its own below the project")]
+    return []
 
 
 def _needed(doc: Located, kind: str, texts: dict[str, Any], local: bool) -> list[Problem]:
@@ -122,7 +139,8 @@ def _url(doc: Located, kind: str, url: str) -> list[Problem]:
     if secret and secret[1] and not re.fullmatch(r"\$\{\w+\}", secret[1]):
         hint = "put it into the environment and say ${NAME} here"
         return [Problem("a password must not stand in a project file", at, hint)]
-    return []
+    wrong = tls.problem(kind, url) if kind in ("postgresql", "mariadb") else None
+    return [Problem(wrong[0], at, wrong[1])] if wrong else []
 
 
 def pairs(doc: Located, keys: Keys, problems: list[Problem], names: re.Pattern[str] | None = None) -> Pairs:

@@ -119,7 +119,9 @@ def read_folder(root: Path, settings: Settings) -> Project:
     wrong_files: list[Path] = []
     contracts: dict[str, Contract] = {c.table: c for c in read_all("schemas", read_contract)}
     mistaken = frozenset(broken)
-    sources: list[Source] = read_all("lake/sources", lambda path: read_source(path, contracts, mistaken))
+    sources: list[Source] = read_all(
+        "lake/sources", lambda path: read_source(path, contracts, mistaken, settings.folders)
+    )
     problems += repeated_tables(sources)
     sources, lost, wrong = shared_servers(sources, [p.stem for p in wrong_files if p.suffix == ".yml"])
     problems += wrong

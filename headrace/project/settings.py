@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from headrace.errors import HeadraceError, Problem, did_you_mean
+from headrace.errors import HeadraceError, Place, Problem, did_you_mean
+from headrace.project import bus_security
 from headrace.project.located import Located, read
 
 
@@ -47,6 +48,7 @@ class Settings(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     lake: str = "lake/data"
     bus: str | None = None
+    bus_security: dict[str, str] = Field({}, description="TLS and SASL of the bus that `bus` names")
     connect: str | None = None
     spark: str | None = None
     flink: FlinkSettings | None = None
@@ -55,12 +57,31 @@ class Settings(BaseModel):
     replication: int | None = Field(None, ge=1, description="replicas of each topic; on this machine one per broker")
     chunk_seconds: int = Field(10, ge=1, le=3600, description="stretch of the log by which live views are divided")
     webhook: str | None = Field(None, description="where Alertmanager posts what must be told to somebody")
+    folders: tuple[str, ...] = Field((), description="folders outside the project that sources of files may read")
     local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
 
     @property
     def replicas(self) -> int:
         """How many brokers keep each record of the topics that Headrace creates."""
         return self.replication or (1 if self.bus else self.local.brokers)
+
+    @field_validator("bus_security")
+    @classmethod
+    def _is_secure(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        wrong = bus_security.problem(value)
+        if not wrong and value and not info.data.get("bus"):
+            wrong = "only a bus that is named is secured, bus: host:9093"
+        if wrong:
+            raise ValueError(wrong)
+        return value
+
+    @field_validator("folders")
+    @classmethod
+    def _are_whole_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for folder in value:
+            if not Path(folder).is_absolute() or ".." in Path(folder).parts or len(Path(folder).parts) < 2:
+                raise ValueError(f"{folder!r} is not the whole path of a folder, such as /srv/price-lists")
+        return value
 
     @field_validator("lake", "bus", "connect", "spark", "serving", "webhook")
     @classmethod
@@ -137,6 +158,8 @@ def _address(setting: str, value: str | None) -> str | None:
     pattern, example = _ADDRESSES[setting]
     if not pattern.fullmatch(value):
         raise ValueError(f"{value!r} is not an address, {example}")
+    if setting == "lake" and "://" not in value and ".." in Path(value).parts:
+        raise ValueError(f"{value!r} leads out of the project, a folder below it, or an absolute path")
     if _PLAIN_SECRET.search(value):
         raise ValueError(
             "a password must not stand in a project file, put it into the environment and say ${NAME} here"
@@ -165,8 +188,12 @@ def _problem(doc: Located, keys: Sequence[int | str], kind: str, message: str) -
 
 
 def read_secrets(path: Path) -> dict[str, str]:
-    """NAME=value lines of a secrets file; an absent file is an empty one."""
+    """NAME=value lines of a secrets file; an absent file is an empty one. Raises HeadraceError when others than its
+    owner may read it."""
     if not path.exists():
         return {}
+    if path.stat().st_mode & 0o077:
+        hint = f"chmod 600 {path}   and change the secrets in it if somebody else was on this machine"
+        raise HeadraceError("others than its owner can read this file of secrets", place=Place(path), hint=hint)
     pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line and not line.startswith("#"))
     return {name.strip(): value.strip() for name, value in pairs}

@@ -28,10 +28,13 @@ _WITHIN = {
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
-def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[str] = frozenset()) -> Source:
+def read_source(
+    path: Path, contracts: dict[str, Contract], broken: frozenset[str] = frozenset(), outside: tuple[str, ...] = ()
+) -> Source:
     """Reads one source; raises HeadraceError with every mistake in the file, each at its line.
 
-    `broken` names the tables whose contract is there but has mistakes of its own.
+    `broken` names the tables whose contract is there but has mistakes of its own, `outside` the folders that a source
+    of files may read besides those of the project.
     """
     doc = read(path)
     name = path.stem
@@ -41,7 +44,7 @@ def read_source(path: Path, contracts: dict[str, Contract], broken: frozenset[st
         message = f"no such kind of source {kind!r}" if kind else "a source needs its `kind`"
         raise HeadraceError(*problems, Problem(message, doc.place("kind"), did_you_mean(kind, KINDS)))
     mode = KINDS[kind]
-    problems += connection_problems(doc, kind)
+    problems += connection_problems(doc, kind, (path.parents[2], *map(Path, outside)))
     due = doc.text(("schedule",), problems, "@hourly")
     if mode != "cron" and doc.get("schedule") is not None:
         hint = "delete the line: its changes come as they happen"

@@ -35,6 +35,8 @@ def steps(folder: Path, table: Table, state: State, report: Report) -> Iterator[
         # A name that is not UTF-8 is written so that the bus and its reader can have it.
         name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
         try:
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise _Unsettled("a link that leads out of the folder is not read")
             content = _settled(path, table.format)
         except OSError as error:
             report.skipped.append(f"{path}: {_said(error)}")
@@ -55,7 +57,7 @@ def steps(folder: Path, table: Table, state: State, report: Report) -> Iterator[
 
 
 class _Unsettled(Exception):
-    """The file is being written."""
+    """The file is being written, or is none to read."""
 
 
 def _said(error: OSError) -> str:

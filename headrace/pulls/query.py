@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.errors import HeadraceError
-from headrace.project import Source, Table
+from headrace.project import Source, Table, tls
 from headrace.pulls.boundary import unsent
 from headrace.pulls.pulled import Line, State
 from headrace.pulls.values import plain
@@ -48,7 +48,11 @@ def probe(url: str, source: Source) -> None:
 
 def engine(url: str) -> sa.Engine:
     """An engine for an address as it stands in a source's file, secrets filled in; it keeps no connection."""
-    return sa.create_engine(_url(url), connect_args={"connect_timeout": 5}, poolclass=sa.pool.NullPool)
+    arguments: dict[str, object] = {"connect_timeout": 5}
+    if url.startswith("mariadb://"):  # may speak of TLS as a captured source does
+        url, secured = tls.apart(url)
+        arguments |= secured
+    return sa.create_engine(_url(url), connect_args=arguments, poolclass=sa.pool.NullPool)
 
 
 def _refused(source: Source, error: SQLAlchemyError, what: str) -> HeadraceError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from headrace.concealed import masked
 from headrace.errors import HeadraceError
 from headrace.project import Project
 
@@ -18,8 +18,9 @@ _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, 
 CONNECT_SECONDS = 10
 
 
-def connect(project: Project, role: str = "headrace", autocommit: bool = True) -> psycopg.Connection:
-    """A connection as the owner 'headrace' or as 'reader', in UTC; HeadraceError when the server is not there."""
+def connect(project: Project, role: str = "writer", autocommit: bool = True) -> psycopg.Connection:
+    """A connection as 'writer', as 'reader' or as the owner 'headrace', in UTC; HeadraceError when the server is not
+    there. What Headrace does for itself it does as the writer; the owner is for `headrace.serve.schema`."""
     import psycopg
 
     address = project.addresses.serving(role)
@@ -34,7 +35,7 @@ def connect(project: Project, role: str = "headrace", autocommit: bool = True) -
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[-1]
         hint = f"headrace status   (or `serving:` in headrace.yml is wrong)\n{reason}"
-        raise HeadraceError(f"the serving database at {without_secret(address)} does not answer", hint=hint) from None
+        raise HeadraceError(f"the serving database at {masked(address)} does not answer", hint=hint) from None
 
 
 @contextmanager
@@ -58,8 +59,3 @@ def still_held(connection: psycopg.Connection) -> bool:
     except psycopg.Error:
         return False
     return True
-
-
-def without_secret(address: str) -> str:
-    """The address without its password: for messages and logs."""
-    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1@", address)

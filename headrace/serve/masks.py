@@ -1,6 +1,6 @@
-"""What readers don't see: columns with personal values are masked for every role but the owner's.
+"""What readers don't see: columns with personal values are masked for every role but the owner and the writer.
 
-The rows of a view with such a column lie in the schema `personal`, which only the owner may use. In their usual place,
+The rows of a view with such a column lie in the schema `personal`, which only those two may use. In their usual place,
 `batch.<view>` or `alerts.<job>`, is a view that shows `***` for each text and NULL for each value of another type.
 Names and types stay, so that what was built on it goes on working. Whether there is a value shows in texts only.
 `ops.masks` says which columns are masked, and for the sake of which columns of the sources.
@@ -52,7 +52,7 @@ def show(
     """Puts `<schema>.<name>` before the readers, over the rows in `personal`; without masks only records that.
 
     `columns` are names and PostgreSQL types, of which nothing but the end may have changed while the view stands. The
-    view is made with the owner's rights: readers need none on the rows, and get none.
+    view reads with the writer's rights: readers need none on the rows, and get none.
     """
     from psycopg import sql
 

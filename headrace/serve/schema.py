@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
 from headrace.project import Project
-from headrace.serve import masks, reconciliation
+from headrace.serve import masks, reconciliation, roles
 from headrace.serve.database import connect
 from headrace.sql.live import tables
 
-if TYPE_CHECKING:
-    import psycopg
-
 SCHEMAS = ("batch", "speed", "live", "alerts", "ops", masks.SCHEMA)
-# speed holds unfinished sums: only `live` may show them; personal holds the rows of views with masked columns.
-READABLE = ("batch", "live", "alerts", "ops")
-READER_TIMEOUT = "60s"  # a dashboard's runaway query must not starve the alert path
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS ops.runs (
@@ -32,6 +25,7 @@ CREATE TABLE IF NOT EXISTS ops.views (
 CREATE TABLE IF NOT EXISTS ops.stream_jobs (
   job text PRIMARY KEY, flink_job_id text, code_version text, state text, savepoint text, error text,
   updated_at timestamptz NOT NULL DEFAULT now());
+ALTER TABLE ops.stream_jobs ADD COLUMN IF NOT EXISTS shape text, ADD COLUMN IF NOT EXISTS note text;
 CREATE TABLE IF NOT EXISTS ops.dead_jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, kind text NOT NULL, error text NOT NULL,
   positions jsonb, replay_command text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz);
@@ -86,53 +80,17 @@ def ensure(project: Project) -> None:
 
 
 def _ensure(project: Project) -> None:
-    with connect(project, autocommit=False) as connection:
+    with connect(project, "headrace", autocommit=False) as connection:
         wanted = hashlib.sha256(_text().encode()).hexdigest()[:16]
         comment = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'ops'"
         if (connection.execute(comment).fetchone() or ("",))[0] != f"headrace {wanted}":
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('headrace schema', 0))")
             connection.execute(_text())  # type: ignore[arg-type] - our own constant text
             connection.execute(f"COMMENT ON SCHEMA ops IS 'headrace {wanted}'")  # type: ignore[arg-type]
-            _password(project, connection)
-    _check_reader(project)
+            roles.passwords(project, connection)
+    roles.let_in(project)
 
 
 def _text() -> str:
-    lines = [
-        "DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
-    ]
-    lines += [f"CREATE SCHEMA IF NOT EXISTS {name};" for name in SCHEMAS]
-    lines += [TABLES, tables.SHARED, reconciliation.TABLES]
-    lines.append(f"REVOKE ALL ON SCHEMA {masks.SCHEMA} FROM PUBLIC, reader;")
-    for name in READABLE:
-        lines.append(f"GRANT USAGE ON SCHEMA {name} TO reader;")
-        lines.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO reader;")
-        lines.append(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {name} GRANT SELECT ON TABLES TO reader;")
-    database = "DO $$ BEGIN EXECUTE format('ALTER ROLE reader IN DATABASE %I SET {}', current_database()); END $$;"
-    # live before batch: where a view has a speed layer, its plain name means the merged one.
-    for setting in (
-        "search_path = live, batch, alerts, ops",
-        "default_transaction_read_only = on",
-        f"statement_timeout = '{READER_TIMEOUT}'",
-        "timezone = 'UTC'",
-    ):
-        lines.append(database.format(setting.replace("'", "''")))
-    return "\n".join(lines)
-
-
-def _password(project: Project, connection: psycopg.Connection) -> None:
-    from psycopg import sql
-
-    secret = project.addresses.secret("HEADRACE_READER_PASSWORD")
-    connection.execute(sql.SQL("ALTER ROLE reader LOGIN PASSWORD {}").format(sql.Literal(secret)))
-
-
-def _check_reader(project: Project) -> None:
-    """The password in the environment may have changed since the role was made: then the role follows it."""
-    try:
-        connect(project, "reader").close()
-    except HeadraceError:
-        with connect(project, autocommit=False) as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('headrace schema', 0))")
-            _password(project, connection)
-        connect(project, "reader").close()
+    lines = [roles.MAKE, *(f"CREATE SCHEMA IF NOT EXISTS {name};" for name in SCHEMAS)]
+    return "\n".join([*lines, TABLES, tables.SHARED, reconciliation.TABLES, roles.rights()])

@@ -33,15 +33,24 @@ _PATTERNS = {
     "date": validity.DATE,
     "timestamp": validity.TIMESTAMP,
 }
+SHADED = "org.apache.flink.kafka.shaded."  # before Kafka's classes in Flink's connector
 _END = r"\z"
 _RAW = "{}_bus"
 DISCOVERY = "10 s"  # after which a live view reads a new partition; by itself Flink would look every five minutes
 _PARTITION = 10**15  # offsets stay below it: partition and offset together fit one BIGINT
 
 
-def inputs(table: Table, bus: str, group: str, bare: bool, startup: str = "group-offsets") -> tuple[str, str]:
+def properties(bus: Mapping[str, str]) -> dict[str, str]:
+    """Options of a table of Flink's: the settings of a client of the bus."""
+    return {f"properties.{name}": value for name, value in bus.items()}
+
+
+def inputs(
+    table: Table, bus: Mapping[str, str], group: str, bare: bool, startup: str = "group-offsets"
+) -> tuple[str, str]:
     """The raw table and the changes view of one table.
 
+    `bus` has the settings with which Flink's clients reach the bus, `Addresses.bus_java(SHADED)`.
     `bare`: the topic carries event objects, not Debezium envelopes. `startup` is where a reader without state begins:
     'group-offsets' (the group's committed offsets, else the beginning) or 'earliest-offset'.
     """
@@ -50,7 +59,7 @@ def inputs(table: Table, bus: str, group: str, bare: bool, startup: str = "group
 
 def raw_table(
     table: Table,
-    bus: str,
+    bus: Mapping[str, str],
     group: str,
     bare: bool,
     startup: str = "group-offsets",
@@ -71,7 +80,7 @@ def raw_table(
     options = {
         "connector": "kafka",
         "topic": table.topic,
-        "properties.bootstrap.servers": bus,
+        **properties(bus),
         "properties.group.id": group,
         "properties.isolation.level": "read_committed",
         "properties.auto.offset.reset": "earliest",

@@ -12,6 +12,7 @@ from headrace.project import Job, Project
 from headrace.project.personal import personal
 from headrace.serve import masks, schema
 from headrace.serve.database import locked
+from headrace.sql.flink import SHADED
 from headrace.stream import offsets, plan, record, state, tables
 from headrace.stream.flink_rest import Flink
 from headrace.stream.prepared import Prepared, prepared
@@ -106,7 +107,8 @@ class _Ensure:
         with self._checked() as ready:
             sink = sink_of(self.job, ready.columns, personal(self.project, self.job))
             tables.check_names(self.connection, self.job, sink)
-            ready.sinks(sink.statements(self.project.addresses.bus, *jdbc(self.project.addresses.serving())))
+            addresses = self.project.addresses
+            ready.sinks(sink.statements(addresses.bus_java(SHADED), *jdbc(addresses.serving("writer"))))
             changed = bool(self.record.code_version) and self.record.code_version != version
             shape = self.record.shape
             if changed or not shape:  # else it was examined when it first ran; planning is most of a start's time

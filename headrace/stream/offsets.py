@@ -18,10 +18,10 @@ _SHORT = 8.0
 
 
 @lru_cache(maxsize=4)
-def _admin(bus: str) -> AdminClient:
+def _admin(bus: tuple[tuple[str, str], ...]) -> AdminClient:
     from confluent_kafka.admin import AdminClient
 
-    return AdminClient({"bootstrap.servers": bus, "log_level": 3})
+    return AdminClient({**dict(bus), "log_level": 3})
 
 
 def committed(project: Project, job: Job) -> dict[tuple[str, int], int]:
@@ -37,22 +37,26 @@ def of_group(project: Project, named: str, job: str) -> dict[tuple[str, int], in
     from confluent_kafka import KafkaException
 
     try:
-        result = _offsets(project.addresses.bus, named, _SHORT)
+        result = _offsets(project, named, _SHORT)
     except KafkaException:
         _admin.cache_clear()
         try:
-            result = _offsets(project.addresses.bus, named, _SECONDS)
+            result = _offsets(project, named, _SECONDS)
         except KafkaException as error:
             text = f"the bus does not tell how far {job} is: {error.args[0].str()}"
             raise HeadraceError(text, hint="headrace status") from error
     return {(t.topic, t.partition): t.offset for t in result.topic_partitions if t.offset >= 0 and not t.error}
 
 
-def _offsets(bus: str, named: str, seconds: float) -> Any:
+def _client(project: Project) -> AdminClient:
+    return _admin(tuple(project.addresses.bus_client().items()))
+
+
+def _offsets(project: Project, named: str, seconds: float) -> Any:
     from confluent_kafka import ConsumerGroupTopicPartitions
 
     asked = [ConsumerGroupTopicPartitions(named)]
-    return _admin(bus).list_consumer_group_offsets(asked, request_timeout=seconds)[named].result()
+    return _client(project).list_consumer_group_offsets(asked, request_timeout=seconds)[named].result()
 
 
 def forget(project: Project, job: Job) -> None:
@@ -72,9 +76,7 @@ def forget_group(project: Project, named: str, job: str) -> None:
     end = time.monotonic() + _SECONDS
     while True:
         try:
-            return (
-                _admin(project.addresses.bus).delete_consumer_groups([named], request_timeout=_SECONDS)[named].result()
-            )
+            return _client(project).delete_consumer_groups([named], request_timeout=_SECONDS)[named].result()
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.GROUP_ID_NOT_FOUND:

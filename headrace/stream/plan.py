@@ -41,7 +41,7 @@ def input_statements(project: Project, job: Job) -> list[str]:
     statements = []
     for table in {i.table: project.table(i.table) for i in job.inputs}.values():
         bare = project.source(table.source).mode == "events"
-        statements += flink.inputs(table, project.addresses.bus, group(project, job), bare)
+        statements += flink.inputs(table, project.addresses.bus_java(flink.SHADED), group(project, job), bare)
     return statements
 
 
@@ -58,7 +58,7 @@ def code_version(project: Project, job: Job) -> str:
     tables = (project.table(t) for t in sorted({i.table for i in job.inputs}))
     made = [
         flink.changes_view(t.contract, project.source(t.source).mode == "events")
-        + flink.raw_table(t, "", group(project, job), False)
+        + flink.raw_table(t, {"bootstrap.servers": ""}, group(project, job), False)
         for t in tables
     ]
     text = "\n".join([flink.GENERATOR, job.text, *made, *filter(None, [personal_version(project, job)])])

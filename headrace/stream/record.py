@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psycopg
 
-# Columns of this room beside those of headrace.serve.schema: the shape of the job's state, and what was last done.
-_OWN = ("shape", "note")
-
 
 @dataclass(frozen=True)
 class Record:
@@ -27,13 +24,7 @@ class Record:
 
 
 def read(connection: psycopg.Connection, job: str) -> Record | None:
-    """The record of a job; None when it never ran. Makes the room's own columns if they are missing."""
-    known = connection.execute(
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'ops' AND table_name = 'stream_jobs'"
-    )
-    missing = set(_OWN) - {row[0] for row in known}
-    for column in sorted(missing):
-        connection.execute(f"ALTER TABLE ops.stream_jobs ADD COLUMN IF NOT EXISTS {column} text")  # type: ignore[arg-type]
+    """The record of a job; None when it never ran."""
     names = ", ".join(f.name for f in fields(Record))
     row = connection.execute(f"SELECT {names} FROM ops.stream_jobs WHERE job = %s", (job,)).fetchone()  # type: ignore[arg-type]
     return Record(*(value or "" for value in row)) if row else None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from headrace.errors import HeadraceError, Place, did_you_mean
 from headrace.project import Job
 from headrace.serve import masks
-from headrace.sql.flink import literal, name, with_options
+from headrace.sql.flink import literal, name, properties, with_options
 from headrace.sql.lineage import OPEN, Origins
 
 RESULT = "headrace_result"  # the user's query as a view
@@ -98,10 +99,11 @@ class Sink:
         result = {c.name: c.postgres + (" NOT NULL" if c.name in self.key else "") for c in self.columns}
         return result | {n: t for n, t in own.items() if n not in result}
 
-    def statements(self, bus: str, serving: str, user: str, password: str) -> tuple[str, str, str]:
+    def statements(self, bus: Mapping[str, str], serving: str, user: str, password: str) -> tuple[str, str, str]:
         """The two sink tables, and the statement set that fills them.
 
-        `serving` is a JDBC address. In effect exactly once: after a failure rows come again, and again to their key.
+        `bus` has the settings of Flink's clients of the bus, `serving` is a JDBC address. In effect exactly once:
+        after a failure rows come again, and again to their key.
         """
         return self._postgres(serving, user, password), self._kafka(bus), self._insert()
 
@@ -123,12 +125,12 @@ class Sink:
         }
         return self._table("headrace_postgres", types, list(self.key), options)
 
-    def _kafka(self, bus: str) -> str:
+    def _kafka(self, bus: Mapping[str, str]) -> str:
         types = {c.name: _topic_type(c) for c in self.columns} | dict.fromkeys(self._constants(), "STRING")
         options = {
             "connector": "upsert-kafka",
             "topic": self.topic,
-            "properties.bootstrap.servers": bus,
+            **properties(bus),
             "key.format": "json",
             "value.format": "json",
             "value.json.timestamp-format.standard": "ISO-8601",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.project import Project
-from headrace.sql.flink import raw_table
+from headrace.sql.flink import SHADED, raw_table
 from headrace.sql.live import dimension, flink, tables
 from headrace.sql.live.tree import View
 from headrace.stream import plan
@@ -78,7 +78,7 @@ def statements(project: Project, view: View, begin: Begin, partitions: Mapping[s
 
     Every partition begins at an offset of ours: for one that has none Flink would ask the consumer group.
     """
-    bus, serving = project.addresses.bus, jdbc(project.addresses.serving())
+    bus, serving = project.addresses.bus_java(SHADED), jdbc(project.addresses.serving("writer"))
     named = group(project, view.name, tables.version(view))
     starts = {
         name: {p: begin.offsets.get(name, {}).get(p, 0) for p in range(partitions.get(topic, 0))}

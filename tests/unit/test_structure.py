@@ -34,6 +34,7 @@ ORDER = [
     {"project"},
     {"sql"},
     {"errors", "jobs"},
+    {"concealed"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 ENGINES = (

@@ -6,7 +6,7 @@ from headrace.local import archive, probe
 from headrace.local.install import JARS
 from headrace.local.server import Server, java, properties
 from headrace.local.servers import kafka
-from headrace.project import Project
+from headrace.project import Project, bus_security
 
 MAIN = "org.apache.kafka.connect.cli.ConnectDistributed"
 
@@ -15,8 +15,12 @@ def server(project: Project) -> Server:
     """Connector configurations say ${env:NAME}: their secrets are in this process's environment and stored nowhere."""
     a = project.addresses
     config = project.state / "run" / "connect.properties"
-    values = {
-        "bootstrap.servers": a.bus,
+    # The worker's own clients, and those of its connectors, which it gives what stands behind their prefix.
+    secured = dict(a.bus_java(late=True))
+    for part in ("producer.", "consumer.", "admin."):
+        secured |= {n: v for n, v in a.bus_java(prefix=part, late=True).items() if not n.endswith("bootstrap.servers")}
+    values: dict[str, object] = {
+        **secured,
         "group.id": "headrace-connect",
         "listeners": f"http://127.0.0.1:{a.port('connect')}",
         "rest.advertised.host.name": "127.0.0.1",
@@ -63,13 +67,14 @@ def _ready(address: str) -> None:
 
 
 def _secrets(project: Project) -> dict[str, str]:
-    """<SOURCE>_PASSWORD of local sources, and every ${NAME} that an address of a source mentions."""
+    """<SOURCE>_PASSWORD of local sources, and every ${NAME} that an address of a source or the bus mentions."""
     import re
 
     from headrace.errors import HeadraceError
 
     names = {f"{s.name.upper()}_PASSWORD" for s in project.sources if s.local and s.mode == "cdc"}
     names |= {name for s in project.sources for name in re.findall(r"\$\{(\w+)\}", s.url)}
+    names |= bus_security.secrets(project.settings.bus_security)
     found = {}
     for name in sorted(names):
         try:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import zlib
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from headrace.errors import HeadraceError
 from headrace.local import probe
@@ -23,7 +23,7 @@ def source(project: Project, of: Source) -> Server:
     a = project.addresses
     name, port = f"source-{of.name}", a.source_port(of.name)
     data, first = project.state / "data" / name, project.state / "run" / f"{name}.sql"
-    password = urlsplit(a.source(of)).password or ""
+    password = unquote(urlsplit(a.source(of)).password or "")
     databases = (of.database, *(s.database for s in project.sources if s.server == of.name))
     flags = {
         "basedir": HOME,

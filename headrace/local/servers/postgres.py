@@ -70,13 +70,13 @@ def _server(
 def _init(data: Path, url: str) -> None:
     if data.exists():
         return
-    from urllib.parse import urlsplit
+    from urllib.parse import unquote, urlsplit
 
     made = data.with_name(f".{data.name}.part")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True, mode=0o700)
     with tempfile.NamedTemporaryFile("w", suffix=".password") as secret:
-        secret.write(urlsplit(url).password or "")
+        secret.write(unquote(urlsplit(url).password or ""))
         secret.flush()
         made.chmod(0o700)
         options = (
@@ -106,3 +106,5 @@ def _databases(url: str, databases: tuple[str, ...]) -> None:
         for database in databases:
             if database not in there:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        for database in {"postgres", "airflow"} & {*there, *databases}:  # what readers of the views have no business in
+            connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))

@@ -58,7 +58,7 @@ def metrics(project: Project) -> Server:
 def _has_joined(project: Project) -> None:
     from headrace.ingest import worker
 
-    probe.group(project.addresses.bus, worker.group(project))
+    probe.group(project.addresses.bus_client(), worker.group(project))
 
 
 def _work(project: Project, what: str) -> dict[str, Any]:

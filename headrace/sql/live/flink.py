@@ -87,7 +87,9 @@ def insert(view: View) -> str:
     return f"INSERT INTO {SPEED}\nSELECT {shown}\nFROM (\n{keyed})\nGROUP BY group_key, chunk, part"
 
 
-def raw(view: View, table: Table, bus: str, group: str, start: Mapping[int, int], slack: float = 0.0) -> list[str]:
+def raw(
+    view: View, table: Table, bus: Mapping[str, str], group: str, start: Mapping[int, int], slack: float = 0.0
+) -> list[str]:
     """The statements that show a topic to `signed`; it is read from the offsets `start`, new partitions from theirs.
 
     Events are known for `slack` seconds longer than their horizon: for so long one may be on its way to Flink.

@@ -62,7 +62,6 @@ def project(shared: Callable[..., Project], make_project: Callable[..., Project]
 @pytest.fixture(scope="module")
 def owner(project: Project):
     with connect(project) as connection:
-        connection.execute(tables.SHARED)  # type: ignore[arg-type]
         yield connection
 
 
@@ -323,7 +322,6 @@ def test_readers_find_every_verdict_and_the_alert(project, owner, put):
 
 
 def test_a_repair_raises_the_generation_of_a_published_view(project, owner):
-    owner.execute("ALTER TABLE ops.live_views ADD COLUMN IF NOT EXISTS generation integer NOT NULL DEFAULT 0")
     owner.execute("DELETE FROM ops.live_views")  # no run of it is in this test: what a run does is another's
     done = headrace(project, "reconciled", "--repair")
     assert done.returncode == 1

@@ -31,7 +31,7 @@ SHOPS = {"shops": Table("shops", COLUMNS, ("id",))}
 def connection(shared: Callable[..., Project], make_project: Callable[..., Project]):
     project = make_project({}, on=shared("postgres"))
     schema.ensure(project)
-    with psycopg.connect(project.addresses.serving()) as made:
+    with psycopg.connect(project.addresses.serving("writer")) as made:
         yield made
 
 

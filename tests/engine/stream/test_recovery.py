@@ -137,7 +137,9 @@ def test_ensure_again_changes_nothing_and_a_second_run_is_cancelled(company, cou
     with prepared(company.project, job) as ready:  # what a race, or somebody by hand, might do
         serving = f"jdbc:postgresql://127.0.0.1:{company.project.addresses.port('postgres')}/headrace"
         secret = company.project.addresses.secret("HEADRACE_SERVING_PASSWORD")
-        ready.sinks(sink_of(job, ready.columns).statements(company.project.addresses.bus, serving, "headrace", secret))
+        ready.sinks(
+            sink_of(job, ready.columns).statements(company.project.addresses.bus_java(), serving, "headrace", secret)
+        )
         ready.submit("")
     flink = Flink(company.project.addresses.flink_rest)
     assert len(flink.jobs(flink_name(company.project, job))) == 2

@@ -43,8 +43,8 @@ class Live:
     begin: Begin
 
     def __post_init__(self) -> None:
-        with psycopg.connect(self.company.project.addresses.serving(), autocommit=True) as connection:
-            for statement in [tables.SHARED, *tables.create(self.view)]:
+        with psycopg.connect(self.company.project.addresses.serving("writer"), autocommit=True) as connection:
+            for statement in tables.create(self.view):
                 connection.execute(statement)  # type: ignore[arg-type]
 
     @property

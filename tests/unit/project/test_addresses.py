@@ -62,6 +62,9 @@ def test_secrets_come_from_the_environment_then_from_the_file(folder, monkeypatc
         f"  hint: export HEADRACE_SITE_TOKEN=…   (looked in the environment and in {file})"
     )
     folder.write(".headrace/secrets.env", "# made once\nHEADRACE_SITE_TOKEN=from=file\n")
+    with pytest.raises(HeadraceError, match="chmod 600"):
+        at.secret("HEADRACE_SITE_TOKEN")
+    file.chmod(0o600)
     assert at.resolve("x-${HEADRACE_SITE_TOKEN}-y") == "x-from=file-y"
     monkeypatch.setenv("HEADRACE_SITE_TOKEN", "env")
     assert at.secret("HEADRACE_SITE_TOKEN") == "env"

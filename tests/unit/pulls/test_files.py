@@ -240,3 +240,16 @@ def test_a_json_or_parquet_file_that_is_being_written_waits(visits: Table, tmp_p
 
 def test_a_folder_that_is_not_there_is_said(files: Table, tmp_path: Path) -> None:
     assert pulled(tmp_path / "no", files, State())[2] == [f"{tmp_path / 'no'} is not a folder"]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(files: Table, tmp_path: Path) -> None:
+    """Whoever may drop files into a folder may not have others of the machine read."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for name, place in (("hidden.csv", tmp_path), ("mine.csv", inbox)):
+        (place / name).write_text("id,guest\n1,A\n")
+    (inbox / "other.csv").symlink_to(tmp_path / "hidden.csv")
+    (inbox / "same.csv").symlink_to("mine.csv")
+    _, state, skipped = pulled(inbox, files, State())
+    assert skipped == [f"{inbox / 'other.csv'}: a link that leads out of the folder is not read"]
+    assert "other.csv" not in str(state)

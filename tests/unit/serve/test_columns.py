@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from headrace.concealed import masked
 from headrace.errors import HeadraceError
 from headrace.serve import ops
 from headrace.serve.columns import columns, for_copy
-from headrace.serve.database import without_secret
 from headrace.serve.reading import excerpt
 
 
@@ -57,5 +57,5 @@ def test_a_run_is_behind_when_it_lacks_a_position() -> None:
 
 
 def test_messages_hide_secrets_and_show_the_place() -> None:
-    assert without_secret("postgresql://me:s3cret@host:1/db") == "postgresql://me@host:1/db"
+    assert masked("postgresql://me:s3cret@host:1/db") == "postgresql://me:***@host:1/db"
     assert excerpt("SELECT a\nFROM b", 15) == "FROM b\n       ^"

@@ -28,11 +28,13 @@ def test_the_table_has_the_result_and_what_every_alert_has(make_job: Callable[..
 def test_a_column_of_the_querys_own_takes_the_place_of_ours(make_job: Callable[..., Job]) -> None:
     sink = sink_of(make_job(TEXT), [("id", "BIGINT"), ("severity", "STRING")])
     assert sink.table_columns["severity"] == "text"
-    assert "'page'" not in sink.statements("bus", "jdbc:x", "u", "p")[2]
+    assert "'page'" not in sink.statements({"bootstrap.servers": "bus"}, "jdbc:x", "u", "p")[2]
 
 
 def test_one_statement_set_fills_both_sinks_by_key(make_job: Callable[..., Job]) -> None:
-    postgres, topic, insert = sink_of(make_job(TEXT), RESULT).statements("bus:1", "jdbc:postgresql://h/d", "u", "p'w")
+    postgres, topic, insert = sink_of(make_job(TEXT), RESULT).statements(
+        {"bootstrap.servers": "bus:1"}, "jdbc:postgresql://h/d", "u", "p'w"
+    )
     assert "PRIMARY KEY (`id`) NOT ENFORCED" in postgres
     assert "'table-name' = 'alerts.dear_visit'" in postgres
     assert "'password' = 'p''w'" in postgres
@@ -43,7 +45,9 @@ def test_one_statement_set_fills_both_sinks_by_key(make_job: Callable[..., Job])
 
 
 def test_times_cross_to_postgresql_as_text_in_utc(make_job: Callable[..., Job]) -> None:
-    postgres, topic, insert = sink_of(make_job(TEXT), RESULT).statements("bus:1", "jdbc:x", "u", "p")
+    postgres, topic, insert = sink_of(make_job(TEXT), RESULT).statements(
+        {"bootstrap.servers": "bus:1"}, "jdbc:x", "u", "p"
+    )
     assert "`seen` STRING" in postgres
     assert "CAST(CAST(`seen` AS TIMESTAMP_LTZ(6)) AS STRING) || '+00'" in insert
     assert "`seen` TIMESTAMP_LTZ(6)" in topic
@@ -78,6 +82,8 @@ def test_personal_columns_go_where_only_the_owner_looks(make_job: Callable[..., 
     names = frozenset({"visits.fee"})
     sink = sink_of(make_job(TEXT), RESULT, Origins({"fee": names}))
     assert sink.masks == {"fee": names}
-    assert "'table-name' = 'personal.dear_visit'" in sink.statements("bus:1", "jdbc:x", "u", "p")[0]
+    assert (
+        "'table-name' = 'personal.dear_visit'" in sink.statements({"bootstrap.servers": "bus:1"}, "jdbc:x", "u", "p")[0]
+    )
     hashed = sink_of(make_job(TEXT), RESULT, Origins({"id": names}))
     assert set(hashed.masks) == {"id", "alert_id"}  # alert_id is a hash of the key

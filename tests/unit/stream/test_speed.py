@@ -37,7 +37,7 @@ NOTES = "\n".join(
 def desk(clinic: Project, monkeypatch) -> Project:
     from headrace.project import load
 
-    monkeypatch.setenv("HEADRACE_SERVING_PASSWORD", "secret")
+    monkeypatch.setenv("HEADRACE_WRITER_PASSWORD", "secret")
     (clinic.root / "schemas" / "notes.yaml").write_text(NOTES)
     source = clinic.root / "lake" / "sources" / "desk.yml"
     source.write_text(source.read_text().replace("visits: public.visits", "visits: public.visits, notes: public.notes"))
@@ -74,7 +74,7 @@ def test_one_job_fills_the_speed_table_and_those_of_joined_tables(desk):
 
 
 def test_events_are_known_longer_than_their_horizon_by_as_much_as_they_may_be_late(clinic, monkeypatch):
-    monkeypatch.setenv("HEADRACE_SERVING_PASSWORD", "secret")
+    monkeypatch.setenv("HEADRACE_WRITER_PASSWORD", "secret")
     found = made(clinic, "SELECT urgent, COUNT(*) AS n FROM calls GROUP BY urgent", Begin(0, {}), calls=1)
     assert any("RANGE BETWEEN INTERVAL '0 03:00:00.000'" in s and "+ INTERVAL '0 02:00:00.000'" in s for s in found)
 

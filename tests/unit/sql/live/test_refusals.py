@@ -47,3 +47,27 @@ def test_names_may_be_in_any_case_and_quoted():
     one = compile_live("v", "SELECT `Restaurant_ID` AS r, SUM(TOTAL) AS t FROM Orders GROUP BY restaurant_id", TABLES)
     other = compile_live("v", "SELECT orders.restaurant_id AS r, SUM(total) AS t FROM orders GROUP BY 1", TABLES)
     assert one.view == other.view is not None
+
+
+CALLS = """pg_read_file('/etc/passwd')
+lo_import('/etc/passwd')
+dblink('host=x', 'SELECT 1')
+pg_sleep(9)
+version()
+query_to_xml('SELECT 1', true, true, '')
+current_setting('data_directory')
+set_config('role', 'headrace', false)
+java_method('java.lang.System', 'getenv', 'HOME')
+reflect('java.lang.System', 'getenv', 'HOME')
+nextval('x')"""
+
+
+@pytest.mark.parametrize("call", CALLS.splitlines())
+def test_only_functions_of_the_algebra_reach_postgresql(call: str):
+    """A live view is a view in the serving database: what it calls would run there."""
+    for query in (
+        f"SELECT restaurant_id, {call} AS x, COUNT(*) AS n FROM orders GROUP BY restaurant_id, {call}",
+        f"SELECT restaurant_id, COUNT_IF(status = {call}) AS n FROM orders GROUP BY restaurant_id",
+        f"SELECT restaurant_id, COUNT(*) AS n FROM orders WHERE {call} IS NOT NULL GROUP BY restaurant_id",
+    ):
+        assert said(query), query

@@ -84,7 +84,7 @@ def test_the_only_key_of_a_view_without_groups_is_no_literal():
 
 def test_a_topic_is_read_from_the_offsets_of_the_cut():
     orders = PROJECT.table("orders")
-    (text,) = flink.raw(view(BY_CITY), orders, "bus:9092", "group", {0: 42, 1: 7})
+    (text,) = flink.raw(view(BY_CITY), orders, {"bootstrap.servers": "bus:9092"}, "group", {0: 42, 1: 7})
     assert "'scan.startup.mode' = 'specific-offsets'" in text
     assert "'scan.startup.specific-offsets' = 'partition:0,offset:42;partition:1,offset:7'" in text
     assert "'properties.isolation.level' = 'read_committed'" in text
@@ -93,9 +93,12 @@ def test_a_topic_is_read_from_the_offsets_of_the_cut():
 
 def test_events_are_read_without_their_repeats():
     one = view(NEWEST)
-    raw, changes = flink.raw(one, PROJECT.table("deliveries"), "bus:9092", "group", {})
+    raw, changes = flink.raw(one, PROJECT.table("deliveries"), {"bootstrap.servers": "bus:9092"}, "group", {})
     assert "'earliest-offset'" in raw and "ARRAY_POSITION" in changes
-    horizon, longer = (flink.raw(one, PROJECT.table("deliveries"), "bus:9092", "group", {}, s)[1] for s in (0, 3600))
+    horizon, longer = (
+        flink.raw(one, PROJECT.table("deliveries"), {"bootstrap.servers": "bus:9092"}, "group", {}, s)[1]
+        for s in (0, 3600)
+    )
     assert "RANGE BETWEEN INTERVAL '0 01:00:00.000'" in horizon and "RANGE BETWEEN INTERVAL '0 02:00:00.000'" in longer
     assert longer.count("+ INTERVAL '0 01:00:00.000'") == 1  # what is a repeat does not change
     assert flink.raw_name(one) == "deliveries_changes"
