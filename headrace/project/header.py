@@ -11,6 +11,7 @@ from headrace.errors import Place, Problem, did_you_mean
 from headrace.project import schedule
 
 SEVERITIES = ("page", "ticket", "info")
+MOST = 128  # Flink can change the parallelism of a job with state up to this
 _LINE = re.compile(r"(?:--+|#+)[ \t]*")
 _OPTION = re.compile(r"([A-Za-z][A-Za-z_-]*)[ \t]*:[ \t]*(.*)")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -102,22 +103,31 @@ def _key(value: str, place: Place) -> Problem | None:
     return Problem(f"key: {twice!r} stands twice", place, "name each column once") if twice else None
 
 
+def _parallelism(value: str, place: Place) -> Problem | None:
+    if value.isdecimal() and 1 <= int(value) <= MOST:
+        return None
+    return Problem(f"parallelism is a number from 1 to {MOST}, not {value!r}", place, "parallelism: 2")
+
+
 def _anything(value: str, place: Place) -> Problem | None:
     return None
 
 
 _OWNER = _Option("owner: finance", _anything)
+_PARALLELISM = _Option("parallelism: 2", _parallelism)
 ALLOWED = {
     "batch": {
         "owner": _OWNER,
         "schedule": _Option("schedule: @hourly", schedule.problem),
         "live": _Option("live: true", _live),
+        "parallelism": _PARALLELISM,
     },
     "stream": {
         "owner": _OWNER,
         "key": _Option("key: account_id", _key),
         "severity": _Option(f"severity: {SEVERITIES[0]}", _severity),
         "topic": _Option("topic: alerts.failing_payments", _topic),
+        "parallelism": _PARALLELISM,
     },
 }
 ALL = {name for options in ALLOWED.values() for name in options}

@@ -44,6 +44,7 @@ def inspect(root: Path) -> tuple[Project, tuple[Problem, ...]]:
     columns = _columns(project, seen=True)
     streamed = _columns(project, seen=False)  # Flink reads what the contract names
     for job in _in_order(project.jobs):
+        problems += _parallel(job)
         if job.language != "sql":
             columns[job.name] = None
             problems += _live(job)
@@ -109,6 +110,15 @@ def _live(job: Job) -> list[Problem]:
     place = read_header(job.path, job.text, job.kind, []).places["live"]
     return [
         Problem("a live view is SQL: what a function does can't be followed", place, "write a SELECT, or live: false")
+    ]
+
+
+def _parallel(job: Job) -> list[Problem]:
+    if job.kind == "stream" or job.live or "parallelism" not in job.options:
+        return []
+    place = read_header(job.path, job.text, job.kind, []).places["parallelism"]
+    return [
+        Problem("parallelism is of jobs at Flink, and this view has none", place, "live: true, or leave it to Spark")
     ]
 
 

@@ -53,6 +53,11 @@ class Job:
         return self.options.get("live") == "true"
 
     @property
+    def parallelism(self) -> int:
+        """Of the job at Flink, which a stream job and a live view have: how many slots share its work."""
+        return int(self.options.get("parallelism", "1"))
+
+    @property
     def key(self) -> tuple[str, ...]:
         """Stream jobs: the columns that make one alert the same alert."""
         return tuple(k.strip() for k in self.options.get("key", "").split(",") if k.strip())

@@ -65,13 +65,13 @@ def code_version(project: Project, job: Job) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def basics(at_flink: str) -> dict[str, str]:
+def basics(at_flink: str, parallelism: int) -> dict[str, str]:
     """Flink's options that every job of Headrace's has; `at_flink` is its name there."""
     return {
         "execution.runtime-mode": "streaming",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.interval": f"{CHECKPOINT_SECONDS} s",
-        "parallelism.default": "1",
+        "parallelism.default": str(parallelism),
         "pipeline.name": at_flink,
         "table.local-time-zone": "UTC",
     }
@@ -79,7 +79,7 @@ def basics(at_flink: str) -> dict[str, str]:
 
 def options(project: Project, job: Job) -> dict[str, str]:
     """Flink's options for the job's session."""
-    given = basics(flink_name(project, job)) | {
+    given = basics(flink_name(project, job), job.parallelism) | {
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "pipeline.global-job-parameters": f"headrace.code:{code_version(project, job)}",
         "table.exec.source.idle-timeout": f"{IDLE_SECONDS} s",

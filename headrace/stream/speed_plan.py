@@ -64,7 +64,8 @@ def checkpoints(project: Project, name: str, version: str) -> Path | None:
 def options(project: Project, view: View, begin: Begin) -> dict[str, str]:
     """Flink's options for the job's session. Checkpoints serve failovers only: a job that has ended leaves none."""
     version = tables.version(view)
-    given = plan.basics(flink_name(project, view.name, version)) | {
+    parallelism = next((job.parallelism for job in project.jobs if job.name == view.name), 1)
+    given = plan.basics(flink_name(project, view.name, version), parallelism) | {
         "execution.checkpointing.externalized-checkpoint-retention": "NO_EXTERNALIZED_CHECKPOINTS",
         "pipeline.global-job-parameters": f"{SINCE}:{begin.since}",
         "table.exec.state.ttl": f"{KEPT_SECONDS} s",

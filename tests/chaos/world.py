@@ -42,15 +42,18 @@ def made(folder: Path, cluster: bool = False) -> Project:
     three of each part that can be more than one."""
     if (folder / "headrace.yml").exists():
         return load(folder)
+    shared = "-- parallelism: 2\n" if cluster else ""
     local: dict[str, int] = {"ports": ports.suggestion(28000)} | (CLUSTER if cluster else {})
     files = {
         "headrace.yml": yaml.safe_dump({"name": "chaos", "chunk_seconds": 2, "local": local}),
         "lake/sources/payments.yml": SOURCE,
-        f"jobs/batch/{LIVE}.sql": f"-- live: true\nSELECT account_id, {SUMS} account_id\n",
+        f"jobs/batch/{LIVE}.sql": f"-- live: true\n{shared}SELECT account_id, {SUMS} account_id\n",
         f"jobs/batch/{BATCH}.sql": f"SELECT method, {SUMS} method\n",
     }
     for path in ("schemas/payments.yaml", f"jobs/stream/{ALERT}.sql"):
         files[path] = (ROOT / path).read_text()
+    alert = f"jobs/stream/{ALERT}.sql"
+    files[alert] = files[alert].replace("-- severity", f"{shared}-- severity")
     contract = yaml.safe_load(files["schemas/payments.yaml"])
     for column in contract["schema"][0]["properties"]:
         column.pop("quality", None)  # it speaks of tables that are not here

@@ -16,7 +16,7 @@ HOME = JARS / "flink-home"
 # For JVMs that run each query's code once: the optimising compiler would only cost time and memory.
 _LIGHT = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 _METRICS = "metrics.internal.query-service.port"
-SLOTS = 16  # one job of parallelism 1 takes one
+SLOTS = 16  # a job takes as many as its parallelism
 
 _LOGGING = """rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = Console
