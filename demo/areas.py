@@ -16,6 +16,7 @@ from demo.counts import Counts
 from demo.link import Link
 from demo.schema import AREAS
 
+LIMIT = 60.0  # seconds, after which a statement is given up
 _PREPARE = """UNWIND $rows AS row MERGE (a:Area {id: row.id}) SET a.name = row.name, a.city = row.city"""
 _RESTAURANTS = "UNWIND $rows AS row MERGE (:Restaurant {id: row.id})"
 _DELIVER = """UNWIND $rows AS row MATCH (r:Restaurant {id: row.restaurant_id}), (a:Area {id: row.area_id})
@@ -37,7 +38,7 @@ class Areas:
     """Plans deliveries. Every statement may be repeated: it sets the graph to what it shall be."""
 
     def __init__(self, address: str, counts: Counts) -> None:
-        self.link = Link("the graph of delivery areas", lambda: _open(address), (DriverError, Neo4jError))
+        self.link = Link("the graph of delivery areas", lambda: _open(address), (DriverError, Neo4jError), LIMIT)
         self.counts = counts
 
     def prepare(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from headrace.errors import HeadraceError
@@ -25,11 +27,14 @@ class Link:
     """Runs work on a connection, and again on a new one when the old one broke.
 
     Work whose commit is in doubt is repeated only if `done` says that it did not happen. Raises HeadraceError when the
-    server stays away for longer than PATIENCE.
+    server stays away for longer than PATIENCE. With `limit`, in seconds, work that takes longer has broken the
+    connection: for drivers that may wait for ever for a server that was killed, and for work that may be done twice.
     """
 
-    def __init__(self, name: str, open: Callable[[], Any], broken: tuple[type[Exception], ...]) -> None:
-        self._name, self._open, self._broken = name, open, broken
+    def __init__(
+        self, name: str, open: Callable[[], Any], broken: tuple[type[Exception], ...], limit: float | None = None
+    ) -> None:
+        self._name, self._open, self._broken, self._limit = name, open, (*broken, TimeoutError), limit
         self._connection: Any = None
 
     def run(self, work: Callable[[Any], Result], done: Callable[[Any], bool] | None = None) -> Result | None:
@@ -38,11 +43,11 @@ class Link:
         while True:
             try:
                 if self._connection is None:
-                    self._connection = self._open()
+                    self._connection = self._within(self._open)
                 if tried and done and done(self._connection):
                     return None
                 tried = True
-                return work(self._connection)
+                return self._within(lambda: work(self._connection))
             except self._broken as error:
                 self.close()
                 if any(word in str(error) for word in _REFUSED):
@@ -54,7 +59,8 @@ class Link:
                         f"{self._name} does not answer: {error}", hint="headrace status   shows what runs"
                     ) from error
                 if pause == 0.4:  # a blink is not worth a word
-                    print(f"demo: {self._name} is away, trying again: {str(error).splitlines()[0]}", file=sys.stderr)
+                    said = next(iter(str(error).splitlines()), "it does not answer")
+                    print(f"demo: {self._name} is away, trying again: {said}", file=sys.stderr)
                 time.sleep(pause)
                 pause = min(pause * 2, 2.0)
 
@@ -63,6 +69,20 @@ class Link:
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
-                connection.close()
+                self._within(connection.close)
         except self._broken:
             pass  # it was broken: that is why it goes
+
+    def _within(self, work: Callable[[], Result]) -> Result:
+        if self._limit is None:
+            return work()
+        done: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:
+                done.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return done.result(self._limit)

@@ -16,6 +16,7 @@ from demo.counts import Counts
 from demo.link import Link
 from demo.schema import REVIEWS
 
+LIMIT = 60.0  # seconds, after which a statement is given up
 _WRITE = """INSERT INTO reviews.restaurant_reviews (restaurant_id, order_id, food, delivery, text, written_at)
   VALUES (%s, %s, %s, %s, %s, %s)"""
 _REMOVE = "DELETE FROM reviews.restaurant_reviews WHERE restaurant_id = %s AND order_id = %s"
@@ -34,7 +35,9 @@ class Reviews:
     """Writes reviews. Every statement may be repeated: it sets a row to what it shall be."""
 
     def __init__(self, address: str, counts: Counts) -> None:
-        self.link = Link("the review site's Cassandra", lambda: _Node(address), (NoHostAvailable, DriverException))
+        self.link = Link(
+            "the review site's Cassandra", lambda: _Node(address), (NoHostAvailable, DriverException), LIMIT
+        )
         self.counts = counts
 
     def prepare(self) -> None:
