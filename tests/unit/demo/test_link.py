@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from demo.link import Link
@@ -61,3 +63,18 @@ def test_a_wrong_password_is_said_at_once():
 def test_other_errors_are_not_swallowed():
     with pytest.raises(ZeroDivisionError):
         Link("shop", Server().connect, (Broken,)).run(lambda c: 1 / 0)
+
+
+def test_a_driver_that_waits_for_ever_is_given_up(monkeypatch):
+    """Also when it hangs while its connection is closed."""
+    server, for_ever = Server(), threading.Event()
+    monkeypatch.setattr(server, "close", for_ever.wait)
+
+    def work(connection: Server) -> str:
+        if server.opened == 1:
+            for_ever.wait()
+        return "done"
+
+    assert Link("shop", server.connect, (Broken,), limit=0.05).run(work) == "done"
+    assert server.opened == 2
+    for_ever.set()
