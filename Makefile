@@ -6,7 +6,7 @@ PYTHON   := .venv/bin/python
 RATE     ?= 2
 export HEADRACE_STARTED := $(shell date +%s)
 
-.PHONY: help setup run stop test unit engine e2e lint audit manifests bench chaos dashboards clean
+.PHONY: help setup run stop test unit engine e2e lint audit manifests bench chaos soak dashboards clean
 
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -61,6 +61,9 @@ bench: setup ## ratios against peers in the same run
 chaos: setup ## faults drawn at random, each followed by proof: SEED=7 CELLS=6
 	@$(PYTHON) -m tests.chaos --seed $(or $(SEED),1) $(if $(CELLS),--cells $(CELLS)) $(if $(RESUME),--resume $(RESUME)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(TIMES),--times $(TIMES)) $(if $(CLUSTER),--cluster)
+
+soak: setup ## the example under load for MINUTES=30: what must not grow does not
+	@$(PYTHON) -m tests.soak --minutes $(or $(MINUTES),30) $(if $(ORDERS),--orders $(ORDERS))
 
 dashboards: setup ## Superset with the example's dashboard
 	@sh headrace/local/bootstrap.sh dashboards
