@@ -61,6 +61,22 @@ class Landed:
         at, snapshot = (message.partition(), message.offset()), rows.COMPLETE if headers.floor else "false"
         self.add("m", None, None, None, None, appended, headers.floor, headers, snapshot, *at, appended, None, None)
 
+    def unfit(self) -> dict[tuple[int, int], str]:
+        """(partition, offset) → why, of the rows that can't be Arrow: halved until each stands alone."""
+        try:
+            self.table("", "", datetime.now(UTC))
+        except (ArithmeticError, TypeError, ValueError) as error:  # Arrow's own errors are ValueErrors, too
+            if len(self) == 1:
+                return {(self.partition[0], self.offset[0]): f"can't be landed: {error}"}
+            half = len(self) // 2
+            return self._part(0, half).unfit() | self._part(half, len(self)).unfit()
+        return {}
+
+    def _part(self, begin: int, end: int) -> Landed:
+        part = Landed()
+        part.__dict__ = {name: column[begin:end] for name, column in self.__dict__.items()}
+        return part
+
     def table(self, topic: str, version: str, now: datetime) -> pa.Table:
         """The rows as Arrow, in the columns of a landing table."""
         size = len(self.op)

@@ -103,6 +103,10 @@ class Decoder:
                     self._change(message, value, headers, appended, landed, rejected)
             except Reject as error:
                 rejected.add(message, headers, appended, error.reason, error.column)
+            except WrongTimestamp:
+                raise
+            except Exception as error:  # a row that nobody thought of must not hold up all others
+                rejected.add(message, headers, appended, f"can't be read: {type(error).__name__}: {error}", None)
 
     def _event(self, message: Message, value: bytes, headers: Headers, appended: int, landed: Landed) -> None:
         row = _object(value)

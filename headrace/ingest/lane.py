@@ -27,6 +27,7 @@ class Lane:
         self.strict = True  # a record without append time stops the topic; else it goes to quarantine
         self.topic_id = ""
         self._next: dict[int, int] = {}
+        self._unfit: dict[tuple[int, int], str] = {}  # (partition, offset) → why it can't be landed
         self._landing: Any = None
         self._quarantine: Any = None
         self._decoder: Decoder | None = None
@@ -66,7 +67,13 @@ class Lane:
     def take(self, messages: list[Message]) -> None:
         """Decodes messages. Raises WrongTimestamp; then the lane must be discarded."""
         if self._decoder:
-            self._decoder.decode(messages, self.landed, self.rejected, strict=self.strict)
+            fit = messages
+            if self._unfit:
+                fit = [m for m in messages if (m.partition(), m.offset()) not in self._unfit]
+                for m in messages:
+                    if why := self._unfit.get((m.partition(), m.offset())):
+                        reject_all([m], self.rejected, why)
+            self._decoder.decode(fit, self.landed, self.rejected, strict=self.strict)
         else:
             reject_all(messages, self.rejected, f"unknown table: no source declares topic {self.topic}")
         for message in messages:
@@ -79,25 +86,35 @@ class Lane:
     def flush(self) -> tuple[int, int]:
         """Commits what was taken; returns how many rows landed and how many were newly rejected.
 
-        Raises landing.Stale, and then the lane must be opened again; errors of storage are passed on.
+        Raises landing.Stale, and then the lane must be opened again; errors of storage are passed on. A batch with rows
+        that no table can hold is Stale, too: they are known by then, and go to quarantine when it is read again.
         """
         if not self._read:
             return 0, 0
         now = datetime.now(UTC)
         version = self.table.contract.version if self.table else ""
-        bad = 0
+        bad, data = 0, self._arrow(version, now)
         if self._decoder and self._decoder.watch.changed:
             self._observed()
         if self.rejected or not self.table:
             bad = self._reject(version, now)
         if self.table:
-            data = self.landed.table(self.topic, version, now)
             moves = {p: (self._next[p], at) for p, at in self._read.items()}
             landing.append(self._landing, data, self.topic_id, moves)
         landed = len(self.landed)
         self._next |= self._read
         self.discard()
         return landed, bad
+
+    def _arrow(self, version: str, now: datetime) -> Any:
+        try:
+            return self.landed.table(self.topic, version, now)
+        except (ArithmeticError, TypeError, ValueError) as error:
+            unfit = self.landed.unfit()
+            if not unfit:
+                raise
+            self._unfit = unfit
+            raise landing.Stale(f"{len(unfit)} of {len(self.landed)} rows can't be landed: {error}") from error
 
     def _observed(self) -> None:
         """Puts what the decoder saw of the rows' columns on record, and takes from there what other workers saw."""

@@ -65,6 +65,26 @@ def test_workers_killed_again_and_again(events, work, landed, on_bus, all_landed
     assert same(rows, on_bus(events, topic))
 
 
+def test_rows_that_no_table_can_hold_are_set_aside_and_the_others_land(
+    events, work, landed, quarantined, until
+) -> None:
+    """Any service can send such a header; before, the worker died of its batch again and again."""
+    topic, row = (
+        events.tables["things"].topic,
+        {"id": 1, "note": "x", "paid": "1.50", "left_at": "2026-01-01T00:00:00Z"},
+    )
+    send(events, topic, range(2000))
+    producer = Producer(bus.producer_settings(events))
+    for number in (1, 2):
+        producer.produce(topic, json.dumps(row | {"id": -number}), headers={"headrace-epoch": b"9" * 30})
+    assert producer.flush(30) == 0
+    send(events, topic, range(2000, 3000))
+    work(events)
+    bad = until(lambda: len(b := quarantined(events, "things")) == 2 and b, 60, "both are in quarantine")
+    assert all("can't be landed" in row["reason"] and row["raw"] for row in bad)
+    until(lambda: len(landed(events, "things")) == 3000, 40, "the others landed")
+
+
 def test_a_member_that_slept_through_a_rebalance(events, work, landed, on_bus, all_landed, until) -> None:
     topic = events.tables["things"].topic
     sleeper = work(events)

@@ -254,3 +254,26 @@ def test_a_snapshot_may_repeat_what_it_sent(visits, record) -> None:
     decoder, landed = Decoder(visits, "postgresql", "cdc"), Landed()
     decoder.decode([record(change("r", None, ROW), at=5), record(change("r", None, ROW), at=6)], landed, Rejected())
     assert landed.offset == [5, 6]
+
+
+def test_rows_that_no_table_can_hold_are_found_among_many(visits, record) -> None:
+    """One such row must not hold up the others of its batch."""
+    landed, rejected = Landed(), Rejected()
+    huge = [("headrace-epoch", b"9" * 30)]
+    far = {"ts_ms": 2**62}
+    messages = [record(change("c", None, {"id": n, "guest": "Ada"}), at=n) for n in range(1000)]
+    messages[17] = record(change("c", None, ROW), at=17, head=huge)
+    messages[400] = record(change("c", None, {"id": 9, "guest": "Ada"}, **far), at=400)
+    Decoder(visits, "postgresql", "cdc").decode(messages, landed, rejected)
+    with pytest.raises((ArithmeticError, ValueError)):
+        landed.table("shop.visits", "1.2.0", datetime.now(UTC))
+    assert {place for place, why in landed.unfit().items() if "can't be landed: " in why} == {(1, 17), (1, 400)}
+
+
+def test_a_row_that_nobody_thought_of_is_kept_with_what_went_wrong(visits, record, monkeypatch) -> None:
+    decoder = Decoder(visits, "postgresql", "cdc")
+    monkeypatch.setattr(decoder, "_transaction", lambda source: {}[source["txId"]])
+    landed, rejected = Landed(), Rejected()
+    decoder.decode([record(change("c", None, ROW))], landed, rejected)
+    assert len(landed) == 0
+    assert rejected.rows[0]["reason"] == "can't be read: KeyError: 771"
