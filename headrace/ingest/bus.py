@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, wait
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
@@ -46,9 +47,9 @@ def partitions(project: Project, client: AdminClient | None = None, timeout: flo
 def topic_ids(client: AdminClient, topics: list[str], timeout: float = 10) -> dict[str, str]:
     """Topic → its id, which changes when a topic is deleted and made anew; topics that aren't there are left out."""
     found = {}
-    for name, future in client.describe_topics(TopicCollection(topics), request_timeout=timeout).items():
+    for name, future in _done(client.describe_topics(TopicCollection(topics), request_timeout=timeout)).items():
         try:
-            found[name] = str(future.result(timeout=timeout + 5).topic_id)
+            found[name] = str(future.result(timeout=0).topic_id)
         except KafkaException:
             continue
     return found
@@ -59,12 +60,19 @@ def ends(project: Project, topics: dict[str, int], client: AdminClient | None = 
     asked: Any = {TopicPartition(t, p): OffsetSpec.latest() for t, n in topics.items() for p in range(n)}
     if not asked:
         return {}
-    client = client or admin(project)  # it must live until its futures are done
+    client = client or admin(project)
     try:
-        listed = client.list_offsets(asked, request_timeout=15)
-        return {(tp.topic, tp.partition): future.result(timeout=20).offset for tp, future in listed.items()}
+        listed = _done(client.list_offsets(asked, request_timeout=15))
+        return {(tp.topic, tp.partition): future.result(timeout=0).offset for tp, future in listed.items()}
     except KafkaException as error:
         raise unreachable(project, error) from error
+
+
+def _done(futures: dict[Any, Future[Any]]) -> dict[Any, Future[Any]]:
+    """All of them, answered: a client must live until its last request is, also when the first one failed. A request
+    ends by itself when its time is over."""
+    wait(futures.values())
+    return futures
 
 
 def read_to_end(project: Project, topic: str, timeout: float = 30, since: int = 0) -> list[Any]:

@@ -134,12 +134,17 @@ def test_no_commit_is_lost_when_several_processes_and_spark_write_one_table(proj
 def test_two_drivers_of_spark_never_both_commit_a_version(s3: Gateway, ground: Project, tmp_path):
     """io.delta.storage.S3SingleDriverLogStore in the place of ours lets some versions be written twice."""
     path = ":".join(f"{folder}/*" for folder in (JARS / "s3", JARS / "spark", unpack.SPARK))
-    first = int(time.time() * 1000) + 6000
     java = ["java", "-Xmx256m", "-cp", path, str(Path(__file__).with_name("Race.java")), LOG_STORE]
     folder = f"s3://lake/{tmp_path.name}"
-    both = [subprocess.Popen([*java, folder, str(first), n], stdout=subprocess.PIPE, text=True) for n in ("one", "two")]
-    won = [process.communicate(timeout=120)[0].split() for process in both]
-    assert [process.returncode for process in both] == [0, 0]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([*java, folder, name], **pipes) for name in ("one", "two")]  # type: ignore[call-overload]
+    assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+    begin = int(time.time() * 1000) + 300
+    for process in both:
+        process.stdin.write(f"{begin}\n")
+        process.stdin.close()
+    won = [process.stdout.read().split() for process in both]
+    assert [process.wait(60) for process in both] == [0, 0]
     assert sorted(map(int, [*won[0], *won[1]])) == list(range(40))
     assert won[0], "the other was always first: they did not race"
     assert won[1], "the other was always first: they did not race"

@@ -81,7 +81,7 @@ def broker(make_project: Callable[..., Project], authority: Authority, until) ->
     from confluent_kafka.admin import AdminClient
 
     project = make_project({})
-    plain = kafka.server(project)
+    plain = kafka.servers(project)[0]
     (config,) = (path for path in plain.files if path.name == "kafka.properties")
     values = dict(line.split("=", 1) for line in plain.files[config].splitlines())
     scram = f'org.apache.kafka.common.security.scram.ScramLoginModule required username="{USER}" password="{SECRET}";'
