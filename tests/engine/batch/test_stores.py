@@ -31,7 +31,7 @@ FILES = project_files(
     {"parcels": contract("parcels", "id integer key;town string;weight integer")},
     {"jobs/batch/weights.sql": "SELECT town, SUM(weight) AS weight, COUNT(*) AS n FROM parcels GROUP BY town\n"},
 )
-WRITERS, EACH = 3, 12
+WRITERS, EACH = 3, 8
 # Appends rows one by one as a landing worker does: from the table's position, again when somebody was quicker.
 WRITER = """
 import sys

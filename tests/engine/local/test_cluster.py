@@ -5,20 +5,23 @@ The same as `make chaos CLUSTER=1` does with more of them: after each loss sourc
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
+import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 
 from headrace.ingest import worker
-from headrace.local import platform
+from headrace.local import platform, supervise
 from tests.chaos.__main__ import trial
 from tests.chaos.cells import Cell
 from tests.chaos.world import CLUSTER, World, made
 from tests.engine.conftest import stop_all
 
-LOST = ("bus-2", "flink-taskmanager", "flink-taskmanager-2", "landing-2", "spark-worker-1")
+LOST = ("bus-2", "flink-taskmanager", "landing-2", "spark-worker-1")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,22 @@ def test_one_is_lost_and_nothing_else(world: World, server: str):
     assert found["wrong"] == []
     print(f"{server}: an alert took at most {found['seconds']:.1f} s")
     assert found["seconds"] < 15
+
+
+def test_the_whole_machine_is_lost_and_up_brings_it_back(world: World):
+    world.begin()
+    try:
+        time.sleep(5)  # rows are in every stage: there is no state to wait for
+        supervisor = psutil.Process(supervise.call(world.project).getPID())
+        for process in [supervisor, *supervisor.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        began = time.monotonic()
+        platform.up(world.project)
+        print(f"up again after {time.monotonic() - began:.0f} s; {world.recovered(began, time.monotonic()):.0f} s")
+    finally:
+        world.end()
+    assert world.wrong() == []
 
 
 def test_another_number_of_brokers_is_refused(world: World):
