@@ -44,7 +44,7 @@ def test_the_parts_share_the_work(world: World):
     assert [len(member.assignment.topic_partitions) > 0 for member in group.members] == [True] * 2
     flink = httpx.get(f"{project.addresses.flink_rest}/taskmanagers").json()["taskmanagers"]
     assert len(flink) == CLUSTER["task_managers"]
-    assert {tm["slotsNumber"] - tm["freeSlots"] for tm in flink} == {1}  # two jobs, spread
+    assert {tm["slotsNumber"] - tm["freeSlots"] for tm in flink} == {2}  # two jobs of parallelism two, spread
     page = f"http://127.0.0.1:{project.addresses.port('spark-master-ui')}/json/"
     assert httpx.get(page).json()["coresused"] == CLUSTER["spark_workers"]
 
