@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
 from headrace.project import Job, Project
 from headrace.stream.plan import group
 
 if TYPE_CHECKING:
+    from confluent_kafka import Consumer, TopicPartition
     from confluent_kafka.admin import AdminClient
 
 _SECONDS = 20.0
@@ -22,6 +23,15 @@ def _admin(bus: tuple[tuple[str, str], ...]) -> AdminClient:
     from confluent_kafka.admin import AdminClient
 
     return AdminClient({**dict(bus), "log_level": 3})
+
+
+@lru_cache(maxsize=64)
+def _member(bus: tuple[tuple[str, str], ...], named: str) -> Consumer:
+    """A client of the group that never joins it. An admin client may ask for offsets, too, but the library crashes
+    with it (confluent-kafka 2.16) when the broker that keeps the group has just become another one."""
+    from confluent_kafka import Consumer
+
+    return Consumer({**dict(bus), "log_level": 2, "group.id": named, "enable.auto.commit": False})
 
 
 def committed(project: Project, job: Job) -> dict[tuple[str, int], int]:
@@ -37,26 +47,29 @@ def of_group(project: Project, named: str, job: str) -> dict[tuple[str, int], in
     from confluent_kafka import KafkaException
 
     try:
-        result = _offsets(project, named, _SHORT)
+        found = _offsets(project, named, _SHORT)
     except KafkaException:
-        _admin.cache_clear()
+        _member.cache_clear()
         try:
-            result = _offsets(project, named, _SECONDS)
+            found = _offsets(project, named, _SECONDS)
         except KafkaException as error:
             text = f"the bus does not tell how far {job} is: {error.args[0].str()}"
             raise HeadraceError(text, hint="headrace status") from error
-    return {(t.topic, t.partition): t.offset for t in result.topic_partitions if t.offset >= 0 and not t.error}
+    return {(t.topic, t.partition): t.offset for t in found if t.offset >= 0 and not t.error}
 
 
-def _client(project: Project) -> AdminClient:
-    return _admin(tuple(project.addresses.bus_client().items()))
+def _settings(project: Project) -> tuple[tuple[str, str], ...]:
+    return tuple(project.addresses.bus_client().items())
 
 
-def _offsets(project: Project, named: str, seconds: float) -> Any:
-    from confluent_kafka import ConsumerGroupTopicPartitions
+def _offsets(project: Project, named: str, seconds: float) -> list[TopicPartition]:
+    from confluent_kafka import TopicPartition
 
-    asked = [ConsumerGroupTopicPartitions(named)]
-    return _client(project).list_consumer_group_offsets(asked, request_timeout=seconds)[named].result()
+    member = _member(_settings(project), named)
+    there = member.list_topics(timeout=seconds).topics
+    topics = {table.topic for table in project.tables.values()} & there.keys()
+    asked = [TopicPartition(topic, number) for topic in sorted(topics) for number in there[topic].partitions]
+    return member.committed(asked, timeout=seconds) if asked else []
 
 
 def forget(project: Project, job: Job) -> None:
@@ -76,7 +89,7 @@ def forget_group(project: Project, named: str, job: str) -> None:
     end = time.monotonic() + _SECONDS
     while True:
         try:
-            return _client(project).delete_consumer_groups([named], request_timeout=_SECONDS)[named].result()
+            return _admin(_settings(project)).delete_consumer_groups([named], request_timeout=_SECONDS)[named].result()
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.GROUP_ID_NOT_FOUND:
