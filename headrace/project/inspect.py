@@ -117,9 +117,7 @@ def _parallel(job: Job) -> list[Problem]:
     if job.kind == "stream" or job.live or "parallelism" not in job.options:
         return []
     place = read_header(job.path, job.text, job.kind, []).places["parallelism"]
-    return [
-        Problem("parallelism is of jobs at Flink, and this view has none", place, "live: true, or leave it to Spark")
-    ]
+    return [Problem("parallelism is of jobs at Flink, and this view has none", place, "live: true, or leave it out")]
 
 
 def _order(problem: Problem, root: Path) -> tuple[bool, str, int, int]:
