@@ -116,8 +116,8 @@ def _mariadb(project: Project, source: Source, tables: list[str]) -> dict[str, s
         "schema.history.internal.kafka.topic": f"headrace.schema-history.{source.name}",
         "schema.history.internal.store.only.captured.tables.ddl": "true",
         ddl.OPTION: ddl.ignored(tables),
-        # Without it a MariaDB that was killed is never missed. With it a client that stood still for longer, in the middle
-        # of a transaction, begins that anew, and the task sends its rows twice: see the README on `make chaos`.
+        # Without it a MariaDB that was killed is never missed. With it a client that stood still for longer, amid a
+        # transaction, begins that anew, and the task sends its rows twice: see the README on `make chaos`.
         "connect.keep.alive.interval.ms": "5000",
     }
 
