@@ -82,7 +82,7 @@ def broker(make_project: Callable[..., Project], authority: Authority, until) ->
 
     project = make_project({})
     plain = kafka.servers(project)[0]
-    (config,) = (path for path in plain.files if path.name == "kafka.properties")
+    (config,) = (path for path in plain.files if path.name == "bus.properties")
     values = dict(line.split("=", 1) for line in plain.files[config].splitlines())
     scram = f'org.apache.kafka.common.security.scram.ScramLoginModule required username="{USER}" password="{SECRET}";'
     for name in ("listeners", "advertised.listeners"):
