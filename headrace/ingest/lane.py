@@ -67,12 +67,7 @@ class Lane:
     def take(self, messages: list[Message]) -> None:
         """Decodes messages. Raises WrongTimestamp; then the lane must be discarded."""
         if self._decoder:
-            fit = messages
-            if self._unfit:
-                fit = [m for m in messages if (m.partition(), m.offset()) not in self._unfit]
-                for m in messages:
-                    if why := self._unfit.get((m.partition(), m.offset())):
-                        reject_all([m], self.rejected, why)
+            fit = self._fit(messages) if self._unfit else messages
             self._decoder.decode(fit, self.landed, self.rejected, strict=self.strict)
         else:
             reject_all(messages, self.rejected, f"unknown table: no source declares topic {self.topic}")
@@ -93,7 +88,7 @@ class Lane:
             return 0, 0
         now = datetime.now(UTC)
         version = self.table.contract.version if self.table else ""
-        bad, data = 0, self._arrow(version, now)
+        bad, data = 0, self._arrow(version, now) if self.table else None
         if self._decoder and self._decoder.watch.changed:
             self._observed()
         if self.rejected or not self.table:
@@ -103,8 +98,20 @@ class Lane:
             landing.append(self._landing, data, self.topic_id, moves)
         landed = len(self.landed)
         self._next |= self._read
+        self._unfit = {at: why for at, why in self._unfit.items() if at[1] >= self._next.get(at[0], 0)}
         self.discard()
         return landed, bad
+
+    def _fit(self, messages: list[Message]) -> list[Message]:
+        """Those that a table can hold, as far as that is known; the others are rejected."""
+        fit = []
+        for message in messages:
+            why = self._unfit.get((message.partition(), message.offset()))
+            if why is None:
+                fit.append(message)
+            else:
+                reject_all([message], self.rejected, why)
+        return fit
 
     def _arrow(self, version: str, now: datetime) -> Any:
         try:
@@ -113,7 +120,7 @@ class Lane:
             unfit = self.landed.unfit()
             if not unfit:
                 raise
-            self._unfit = unfit
+            self._unfit |= unfit  # what is read again may be more, with others among it
             raise landing.Stale(f"{len(unfit)} of {len(self.landed)} rows can't be landed: {error}") from error
 
     def _observed(self) -> None:

@@ -14,7 +14,14 @@ from headrace.project import Project
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
+S3 = ("s3", "s3a")
 WRITERS, ROUNDS = 8, 6
+
+
+def kind(project: Project) -> str:
+    """The scheme of the lake's address: s3, hdfs …; empty for a local folder."""
+    scheme, found, _ = project.addresses.lake.partition("://")
+    return scheme if found else ""
 
 
 def check(project: Project) -> None:
@@ -24,9 +31,9 @@ def check(project: Project) -> None:
     two commits could then take the same version, and the rows of one would be gone. A store that fails now and then
     may pass; one that ignores the condition (`If-None-Match: *`) never does.
     """
-    address = project.addresses.lake
-    if not address.startswith(("s3://", "s3a://")):
+    if kind(project) not in S3:
         return
+    address = project.addresses.lake
     from obstore.exceptions import BaseError
 
     try:

@@ -15,7 +15,7 @@ from headrace.lake import store
 from headrace.local import archive, graph, install, ports, provision, secrets, supervise
 from headrace.local.progress import say, step
 from headrace.local.server import Server
-from headrace.local.servers import chosen, kept, servers, storage
+from headrace.local.servers import chosen, kept, servers
 from headrace.project import Project
 
 TELL = 30.0  # seconds between two lines about a server that does not answer yet
@@ -30,7 +30,7 @@ def up(project: Project, only: set[str] | None = None, prepare: str = "", keep: 
     """
     install.require()
     kinds = {s.kind for s in project.sources if s.local and (not only or {"source", f"source:{s.name}"} & only)}
-    install.seldom({*kinds, storage.kind(project).replace("s3a", "s3")})
+    install.seldom(kinds | ({"s3"} if store.kind(project) in store.S3 else set()))
     store.check(project)
     secrets.ensure(project)
     kept.keep(project, keep or {})

@@ -35,8 +35,7 @@ class Addresses:
 
     @property
     def bus(self) -> str:
-        brokers = ("bus", "bus-2", "bus-3")[: self.settings.local.brokers]
-        return self.settings.bus or ",".join(f"{HOST}:{self.port(name)}" for name in brokers)
+        return self.settings.bus or ",".join(f"{HOST}:{self.port(name)}" for name in self.settings.local.nodes)
 
     def bus_client(self) -> dict[str, str]:
         """What a client of librdkafka's needs to reach the bus: its address, and how it is secured."""

@@ -27,6 +27,11 @@ class LocalSettings(BaseModel):
     spark_workers: int = Field(0, ge=0, le=8, strict=True, description="of a Spark cluster; 0: all in one process")
     landing_workers: int = Field(1, ge=1, le=8, strict=True, description="they share the partitions of the topics")
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the bus's nodes, as servers and in PORTS."""
+        return ("bus", "bus-2", "bus-3")[: self.brokers]
+
 
 class FlinkSettings(BaseModel):
     """An existing Flink cluster: the JobManager's REST address and the SQL Gateway's."""

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from headrace.local.install import COPY, JARS, ROOT
@@ -40,7 +41,7 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-class Store:
+class Store(ABC):
     """One of the servers below; `environment` is what its clients need."""
 
     environment: dict[str, str]
@@ -58,8 +59,9 @@ class Store:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    @abstractmethod
     def command(self) -> tuple[list[str], dict[str, str]]:
-        raise NotImplementedError
+        """The command that runs the server, and the variables that it needs."""
 
     def answers(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), timeout=2):

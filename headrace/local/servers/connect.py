@@ -54,7 +54,7 @@ def server(project: Project) -> Server:
         files={config: properties(values), log_file: log_text},
         environment=_secrets(project),
         ports={"connect": a.port("connect")},
-        needs=kafka.names(project),
+        needs=project.settings.local.nodes,
         address=a.connect,
         memory="0.7 GB",
         archive=archive.path("connect", [JARS / "kafka", JARS / "connect"]),

@@ -39,19 +39,14 @@ def logging(project: Project, name: str, level: str) -> tuple[Path, str, str]:
     return path, LOGGING.format(level=level), f"-Dlog4j2.configurationFile={path}"
 
 
-def names(project: Project) -> tuple[str, ...]:
-    """The nodes, by what they are called as servers."""
-    return ("bus", "bus-2", "bus-3")[: project.settings.local.brokers]
-
-
 def servers(project: Project) -> list[Server]:
     """With three nodes a record is there once two have it: each may be lost alone, and is caught up when it is back."""
-    return [_server(project, name, number) for number, name in enumerate(names(project), 1)]
+    return [_server(project, name, number) for number, name in enumerate(project.settings.local.nodes, 1)]
 
 
 def _server(project: Project, name: str, number: int) -> Server:
     """Topics are only created by those who know their settings, never by a typing mistake in a name."""
-    a, nodes = project.addresses, names(project)
+    a, nodes = project.addresses, project.settings.local.nodes
     data, config = project.state / "data" / name, project.state / "run" / f"{name}.properties"
     bus, controller = f"127.0.0.1:{a.port(name)}", f"127.0.0.1:{a.port(f'{name}-controller')}"
     voters = (f"{n}@127.0.0.1:{a.port(f'{node}-controller')}" for n, node in enumerate(nodes, 1))
@@ -102,7 +97,7 @@ def _server(project: Project, name: str, number: int) -> Server:
 
 
 def _format(project: Project, data: Path, config: Path) -> None:
-    made, nodes = project.state / "data" / "bus-nodes", str(len(names(project)))
+    made, nodes = project.state / "data" / "bus-nodes", str(len(project.settings.local.nodes))
     if (data / "meta.properties").exists():
         before = made.read_text() if made.exists() else "1"
         if before != nodes:  # new nodes would outvote those that know the topics

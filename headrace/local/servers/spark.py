@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from headrace.local import archive, probe
+from headrace.local import archive, probe, unpack
 from headrace.local.install import JARS, environment
 from headrace.local.server import LATE_C2, NICE, QUIET, TOKEN, Server
 from headrace.local.servers import storage
@@ -151,7 +151,7 @@ def _python() -> Path:
 
 
 def _home() -> Path:
-    return environment("platform") / "lib" / "python3.11" / "site-packages" / "pyspark"
+    return unpack.SPARK.parent
 
 
 def _environment() -> dict[str, str]:

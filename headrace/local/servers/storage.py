@@ -6,16 +6,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from headrace.lake.store import S3, kind
 from headrace.local.install import JARS
 from headrace.project import Project
 
-S3 = ("s3", "s3a")
 LOG_STORE = "headrace.ConditionalLogStore"
-
-
-def kind(project: Project) -> str:
-    """The scheme of the lake's address: s3, hdfs …; empty for a local folder."""
-    return project.addresses.lake.partition("://")[0] if "://" in project.addresses.lake else ""
 
 
 def jars(project: Project) -> list[Path]:

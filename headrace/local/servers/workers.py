@@ -7,7 +7,6 @@ from typing import Any
 from headrace.local import probe
 from headrace.local.install import environment
 from headrace.local.server import NICE, Server, nothing
-from headrace.local.servers import kafka
 from headrace.project import Project
 
 
@@ -18,7 +17,7 @@ def landing(project: Project) -> list[Server]:
         Server(
             name="landing" if number == 1 else f"landing-{number}",
             part="landing",
-            needs=kafka.names(project),
+            needs=project.settings.local.nodes,
             memory="0.5 GB",
             ready=ready,
             stop_patience=30,
@@ -33,7 +32,7 @@ def pulse(project: Project) -> Server:
     return Server(
         name="pulse",
         part="pulse",
-        needs=(*kafka.names(project), "postgres"),
+        needs=(*project.settings.local.nodes, "postgres"),
         memory="0.2 GB",
         ready=nothing,
         **_work(project, "pulse"),
