@@ -18,8 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -104,14 +103,13 @@ def landed(project: Project, workers: int, rows: int) -> tuple[float, float]:
         command = [str(Path(sys.executable).with_name("headrace")), "-C", folder, "work", "landing"]
         running = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(workers)]
         try:
-            with timed([p.pid for p in running]) as found:
-                follow(lambda: sum(landing.positions(fresh, "payments").values()), rows, found)
+            pids = [process.pid for process in running]
+            return followed(lambda: sum(landing.positions(fresh, "payments").values()), rows, pids)
         finally:
             for process in running:
                 process.terminate()
             for process in running:
                 process.wait()
-    return found["rate"], found["cpu"]
 
 
 def streamed(project: Project, number: int, rows: int) -> tuple[float, float]:
@@ -122,22 +120,15 @@ def streamed(project: Project, number: int, rows: int) -> tuple[float, float]:
     stream.ensure(project, name)
     job = project.job(name)
     try:
-        with timed(pids) as found:
-            follow(lambda: sum(offsets.committed(project, job).values()), rows, found)
+        return followed(lambda: sum(offsets.committed(project, job).values()), rows, pids)
     finally:
         stream.stop(project, name)
-    return found["rate"], found["cpu"]
 
 
-@contextmanager
-def timed(pids: list[int]) -> Iterator[dict[str, float]]:
-    """What `follow` fills, with the processes whose CPU counts."""
-    yield {"pids": pids}  # type: ignore[dict-item]
-
-
-def follow(position: Callable[[], int], rows: int, found: dict[str, float]) -> None:
-    """Asks until all rows are there; rate and CPU are those between the first answer that was not 0 and the last."""
-    processes = [psutil.Process(pid) for pid in found.pop("pids")]  # type: ignore[attr-defined]
+def followed(position: Callable[[], int], rows: int, pids: list[int]) -> tuple[float, float]:
+    """Asks until all rows are there; rows per second and the processes' CPU seconds per million rows, both between the
+    first answer that was not 0 and the last."""
+    processes = [psutil.Process(pid) for pid in pids]
     first: tuple[float, int, float] | None = None
     while (at := position()) < rows:
         if at and not first:
@@ -146,7 +137,7 @@ def follow(position: Callable[[], int], rows: int, found: dict[str, float]) -> N
     if not first:
         raise SystemExit("all rows came at once: take more of them")
     seconds, many = time.perf_counter() - first[0], rows - first[1]
-    found |= {"rate": many / seconds, "cpu": (cpu(processes) - first[2]) / many * 1e6}
+    return many / seconds, (cpu(processes) - first[2]) / many * 1e6
 
 
 def cpu(processes: list[psutil.Process]) -> float:
