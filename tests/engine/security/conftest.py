@@ -117,14 +117,8 @@ def broker(make_project: Callable[..., Project], authority: Authority, until) ->
         "ssl.ca.location": str(authority.ca),
     }
 
-    def there() -> bool:
-        try:
-            return bool(AdminClient(client).list_topics(timeout=3))
-        except Exception:
-            return False
-
     with running(java("kafka.Kafka", str(config), heap=384, path=kafka.PATH), project.root / "bus.log"):
-        until(there, 60, f"the broker answers ({project.root}/bus.log)")
+        until(lambda: AdminClient(client).list_topics(timeout=3), 60, f"the broker answers ({project.root}/bus.log)")
         yield address
 
 
