@@ -29,17 +29,19 @@ define tests
 	HEADRACE_TESTS_FOLDER="$$folder" $(PYTHON) -m pytest -q --durations=15 $(1)
 endef
 
-# One after the other: the servers of one kind of test are gone before the next begins.
+# One kind after the other: the servers of one are gone before the next begins. Files of tests with an engine run in two
+# processes, each with servers of its own: most of their time is waiting.
+HALVES := -n 2 --dist loadfile
 test: setup lint ## all set-up, then every test; stops what it started
 	$(call tests,tests/unit)
-	$(call tests,tests/engine)
+	$(call tests,$(HALVES) tests/engine)
 	$(call tests,tests/e2e)
 
 unit: setup ## tests without an engine
 	$(call tests,tests/unit)
 
 engine: setup ## tests with one real engine
-	$(call tests,tests/engine)
+	$(call tests,$(HALVES) tests/engine)
 
 e2e: setup ## tests of the whole platform
 	$(call tests,tests/e2e)

@@ -240,5 +240,6 @@ def _call(
     if answer.is_error:
         said = answer.json().get("message", answer.text) if answer.text.startswith("{") else answer.text
         place = source.place if source else None
-        raise HeadraceError(f"Kafka Connect refuses {method} {path}: {said.strip()}", place=place)
+        hint = "copy .jars/connect/headrace into plugin.path of its workers" if debezium.REPEATS in said else ""
+        raise HeadraceError(f"Kafka Connect refuses {method} {path}: {said.strip()}", place=place, hint=hint)
     return answer.json() if answer.content else None

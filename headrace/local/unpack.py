@@ -28,11 +28,15 @@ def keep(fetched: Path) -> dict[str, Path]:
 
 
 def plugins(fetched: Path) -> dict[str, Path]:
-    """Connect's plugin folder: one folder per archive."""
+    """Connect's plugin folder: one folder per archive, and one with the transformation of ours."""
     made = _empty(fetched, "plugins")
     for archive in sorted(fetched.glob("*.tar.gz")):
         with tarfile.open(archive) as tar:
             tar.extractall(made, filter="data")
+    (made / "headrace").mkdir()
+    compiled(
+        SOURCES["connect"], list(made.glob("debezium-*-mariadb")), made / "headrace" / "headrace.jar", TRANSFORMATION
+    )
     return {"connect": made}
 
 
@@ -121,6 +125,11 @@ UNPACK: dict[str, Callable[[Path], dict[str, Path]]] = {
 # what a pom's jars are compiled with
 SOURCES = {
     name: Path(__file__).parent / "jars" / file
-    for name, file in (("neo4j", "Neo4jServer.java"), ("s3", "ConditionalLogStore.java"))
+    for name, file in (
+        ("connect", "Repeats.java"),
+        ("neo4j", "Neo4jServer.java"),
+        ("s3", "ConditionalLogStore.java"),
+    )
 }
+TRANSFORMATION = MappingProxyType({"org.apache.kafka.connect.transforms.Transformation": "headrace.Repeats"})
 PLACES = {"databases": ("postgres", "mariadb")}  # pom → folders it makes, where not one of its own name

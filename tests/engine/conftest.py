@@ -41,6 +41,7 @@ import yaml
 
 from headrace.project import Project, load
 
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # gw0, gw1: files of tests are run in two processes side by side
 SHARED = {
     f"lake/sources/{source}.yml": f"kind: {kind}\nconnection: {{local: true}}\ntables: {{{table}: {origin}}}\n"
     for source, kind, table, origin in (
@@ -67,7 +68,7 @@ schema:
 def work_folder() -> Iterator[Path]:
     """The folder that holds every project of this session."""
     given = os.environ.get("HEADRACE_TESTS_FOLDER")
-    folder = Path(given) if given else Path(tempfile.mkdtemp(prefix="headrace-tests-"))
+    folder = Path(given) / WORKER if given else Path(tempfile.mkdtemp(prefix="headrace-tests-"))
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
     if not given and not os.environ.get("HEADRACE_KEEP"):
@@ -174,8 +175,9 @@ def shared_url() -> Callable[[Project, str], str]:
 def _free_base() -> int:
     from headrace.local import ports
 
-    # Sessions of several people at a time: each searches from a place of its own.
-    _free_base.next = ports.suggestion(max(_free_base.next, 22000 + os.getpid() % 80 * 100)) + 100  # type: ignore[attr-defined]
+    # Sessions of several people at a time: each searches from a place of its own, each half of one from its own range.
+    first = 22000 + 4000 * int(WORKER[2:] or 0) + os.getpid() % 20 * 100
+    _free_base.next = ports.suggestion(max(_free_base.next, first)) + 100  # type: ignore[attr-defined]
     return _free_base.next - 100  # type: ignore[attr-defined]
 
 

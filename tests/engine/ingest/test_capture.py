@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from decimal import Decimal
@@ -21,6 +22,7 @@ from headrace.project import Project
 
 COLUMNS = {"id": "integer!", "paid": "decimal(10,2)", "state": "string!", "day": "date", "left_at": "timestamp!"}
 MANY = 30_000
+STILL = 8.0  # seconds, more than two of the intervals in which MariaDB's client looks whether something came
 DDL = "id bigint PRIMARY KEY, paid decimal(10,2), state varchar(20) NOT NULL, day date, left_at {}(6) NOT NULL"
 
 
@@ -176,17 +178,22 @@ def test_connect_killed_in_a_burst(complete, captured, landed, on_bus, shared) -
         assert len(on_bus(captured, database.table.topic)) == len(rows)
 
 
-def test_connect_killed_inside_one_transaction(database, complete, captured, landed, until, shared) -> None:
-    """Thousands of rows with one position: of a COPY's log record in PostgreSQL, of a transaction in MariaDB."""
+@pytest.mark.parametrize("fault", ["is killed", "stands still"])
+def test_connect_inside_one_transaction(fault, database, complete, captured, landed, until, shared) -> None:
+    """Thousands of rows with one position: of a COPY's log record in PostgreSQL, of a transaction in MariaDB.
+
+    A client of MariaDB that stood still takes its connection for lost and reads the transaction from its begin.
+    """
     complete(database)
-    topic, platform, ids = database.table.topic, shared(), range(100_000, 100_000 + MANY)
+    first = 100_000 if fault == "is killed" else 200_000
+    topic, platform, ids = database.table.topic, shared(), range(first, first + MANY)
     parts = {topic: bus.partitions(captured)[topic]}
     before = sum(bus.ends(captured, parts).values())
 
     def sent() -> int:  # with what was not committed
         return sum(bus.ends(captured, parts).values()) - before
 
-    rows = ((i, f"{i}.25", "one commit", "2026-02-03", "2026-02-03 04:05:06") for i in ids)
+    rows = ((i, f"{i}.25", fault, "2026-02-03", "2026-02-03 04:05:06") for i in ids)
     with database.cursor(commit=False) as cursor:
         if database.kind == "postgresql":
             with cursor.copy(f"COPY {database.table.origin} FROM STDIN") as copy:
@@ -195,11 +202,15 @@ def test_connect_killed_inside_one_transaction(database, complete, captured, lan
         else:
             cursor.executemany(f"INSERT INTO {database.table.origin} VALUES (%s, %s, %s, %s, %s)", list(rows))
     until(lambda: sent() > 0, 60, "some rows are sent")
-    os.kill(int(supervise.states(platform)["connect"]["pid"]), signal.SIGKILL)
-    assert sent() < MANY, "killed too late to show anything"
+    connect_server = int(supervise.states(platform)["connect"]["pid"])
+    os.kill(connect_server, signal.SIGKILL if fault == "is killed" else signal.SIGSTOP)
+    assert sent() < MANY, "too late to show anything"
+    if fault == "stands still":
+        time.sleep(STILL)
+        os.kill(connect_server, signal.SIGCONT)
     complete(database)
     found = landed(captured, database.table.name)
-    keys = [row["key"] for row in found if row["op"] == "c" and '"one commit"' in row["after"]]
+    keys = [row["key"] for row in found if row["op"] == "c" and f'"{fault}"' in row["after"]]
     # Debezium 3.7 may send PostgreSQL's last row before the kill again; 3.6 and older lost the rest of its log record.
     assert len(keys) == len(set(keys)) == MANY
     assert fold(found) == database.rows()

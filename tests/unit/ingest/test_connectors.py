@@ -32,6 +32,7 @@ class Connect:
         self.state = "RUNNING"
         self.did: list[str] = []
         self.killed_at = ""
+        self.lacks = ""
         self.decided: dict[tuple[str, ...], Any] = {}
 
     def do(self, what: str) -> None:
@@ -50,6 +51,9 @@ class Connect:
             return httpx.Response(404)
         if method == "GET":
             return httpx.Response(200, json=status if last == "status" else self.config)
+        if self.lacks:
+            said = f"Class {self.lacks} could not be found.\nYou can also find the above list of errors at the endpoint"
+            return httpx.Response(400, json={"error_code": 400, "message": said})
         self.do(last)
         if last == "config":
             self.config = json.loads(request.content)
@@ -111,6 +115,14 @@ def running(house, connect) -> int:
 
 def outdated(project: Project) -> dict[str, tuple[str, ...]]:
     return connectors.outdated(project, connectors.states(project), controls.read(project))
+
+
+def test_a_connect_of_somebody_elses_without_our_plugin_is_told_what_to_copy(house, connect):
+    connect.lacks = debezium.REPEATS
+    (state,) = connectors.ensure(house)
+    assert state["state"] == "REFUSED"
+    assert "Class headrace.Repeats could not be found" in state["error"]
+    assert "copy .jars/connect/headrace into plugin.path" in state["error"]
 
 
 def test_what_runs_as_it_should_is_left_alone(house, connect, running):
