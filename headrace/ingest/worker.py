@@ -24,6 +24,8 @@ from headrace.project import Project, load
 
 ROWS = 50_000  # of a batch
 BYTES = 10 << 20  # of a batch, as the messages came; decoded it takes a few times that
+READ = 2000  # messages at a time
+PAUSE = 0.05  # seconds until more is asked for when there were fewer
 SECONDS = 2.0  # a batch waits for, unless somebody waits for it (a marker of `mark`)
 LOOK = 5.0  # seconds between looks at files and topics
 REPORT = 30.0
@@ -65,6 +67,7 @@ class Worker:
         self._rows = self._bytes = 0
         self._began: float | None = None  # when the oldest uncommitted message was read
         self._urgent = False
+        self._drained = False  # what was there is read: a moment's wait before more is asked for
         self._away = ""
         self._retry_at = 0.0
         self._said: dict[str, str] = {}  # topic → why it stopped, as logged last
@@ -170,7 +173,12 @@ class Worker:
 
     def _read(self) -> None:
         grouped: dict[str, list[Any]] = {}
-        for message in self._consumer.consume(2000, 0.1):
+        # The client waits by the clock on the wall: one that was set back would hold us, and SIGTERM, for as long.
+        if self._drained:
+            time.sleep(PAUSE)
+        messages = self._consumer.consume(READ, 0)
+        self._drained = len(messages) < READ
+        for message in messages:
             error = message.error()
             if error is None:
                 grouped.setdefault(str(message.topic()), []).append(message)
