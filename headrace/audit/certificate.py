@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from headrace.audit import lake_side, rejects
+from headrace.audit import lake_side, rejects, repeats
 from headrace.audit.canonical import Compared
 from headrace.audit.comparison import Comparison, Key, Side, compare
 from headrace.audit.keys import Range
@@ -42,7 +42,7 @@ class Certificate:
     position: str
     seconds: float
     landed: Comparison | None = None
-    doubled: tuple[str, ...] = ()  # keys, as JSON, of records that landed more than once
+    doubled: tuple[str, ...] = ()  # keys, as JSON, of changes that landed more than once, or that were sent so
     current: Comparison | None = None
     note: str = ""
 
@@ -220,7 +220,8 @@ def _certify(
     folded = lake_side.fold(connection, project, table, columns, until, unseen, within)
     landed = compare(given.side.result(), Side(folded.buckets(), folded.rows, folded.rejected))
     landed = rejects.explained(project, table, landed, folded)
-    doubled = tuple(sorted(lake_side.doubled(connection, project, table, until, within)))
+    twice = lake_side.doubled(connection, project, table, until, within)
+    doubled = tuple(sorted(twice | repeats.repeated(connection, project, table, until, within)))
     certificate = replace(certificate, landed=landed, doubled=doubled)
     return with_current(connection, project, certificate, columns, within)
 

@@ -74,10 +74,8 @@ def fold(
     `within` limits it to keys, as a condition on `key` (a list of texts).
     """
     _open(connection, "landed", paths.landing(project, table.name), _NEEDED)
-    below = " OR ".join(f'(partition = {p} AND "offset" < {end})' for p, end in until.items()) or "false"
-    seen = (
-        f"({below}) AND (op IN ('r', 'm') OR NOT ({unseen}))"  # a snapshot's rows carry the transaction that read them
-    )
+    # A snapshot's rows carry the transaction that read them.
+    seen = f"({below(until)}) AND (op IN ('r', 'm') OR NOT ({unseen}))"
     ends = ", ".join(f"'{word}'" for word in SNAPSHOT_ENDS)
     ((lowest,),) = connection.execute(
         f"SELECT max(row(coalesce(epoch, 0), coalesce(position, ''))) FROM landed"
@@ -85,7 +83,7 @@ def fold(
         f" OR (op = 'm' AND snapshot = '{COMPLETE}')) AND {seen}"
     ).fetchall()
     key = tuple(c for c in table.contract.columns if c.key)
-    old = " || ',' || ".join(f"'\"{c.name}\":' || (before -> {_path(c)})" for c in key)
+    old = " || ',' || ".join(f"'\"{c.name}\":' || (before -> {path(c)})" for c in key)
     order = "row(coalesce(epoch, 0), coalesce(position, ''), partition, \"offset\", gone)"
     row = 'row(op, after, epoch, position, partition, "offset")'
     newest = f"""SELECT key AS landed_key, max_by({row}, {order}) AS last FROM (
@@ -99,8 +97,8 @@ def fold(
         if lowest is None
         else f"row(coalesce(last[3], 0), coalesce(last[4], '')) >= row({_value(lowest, 0)}, '{_value(lowest, 1)}')"
     )
-    values = f"json_extract_string(last[2], [{', '.join(map(_path, columns.columns))}])"
-    keys = f"json_extract_string(landed_key, [{', '.join(map(_path, key))}])"
+    values = f"json_extract_string(last[2], [{', '.join(map(path, columns.columns))}])"
+    keys = f"json_extract_string(landed_key, [{', '.join(map(path, key))}])"
     query = (
         f"SELECT {values} AS v, {keys} AS k, last[2] IS NULL AS bad,"
         f" last[5] AS partition, last[6] AS \"offset\" FROM ({newest}) WHERE last[1] <> 'd' AND {above}"
@@ -115,9 +113,9 @@ def doubled(
 ) -> set[str]:
     """Keys, as landed, of records of the log that landed more than once."""
     _open(connection, "landed", paths.landing(project, table.name), _NEEDED)
-    key = ", ".join(_path(c) for c in table.contract.columns if c.key)
+    key = ", ".join(path(c) for c in table.contract.columns if c.key)
     query = f"""SELECT landed_key FROM (
-  SELECT any_value(key) AS landed_key FROM landed WHERE {_DATA} AND ({_below(until)})
+  SELECT any_value(key) AS landed_key FROM landed WHERE {_DATA} AND ({below(until)})
   GROUP BY partition, "offset" HAVING count(*) > 1
 ), LATERAL (SELECT json_extract_string(landed_key, [{key}]) AS key) WHERE {within}"""
     return {str(key) for (key,) in connection.execute(query).fetchall()}
@@ -190,11 +188,13 @@ def _open(connection: Any, name: str, path: str, columns: list[str], version: in
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {listed} FROM {given}")
 
 
-def _below(until: Offsets) -> str:
+def below(until: Offsets) -> str:
+    """The condition on `partition` and `offset`."""
     return " OR ".join(f'(partition = {p} AND "offset" < {end})' for p, end in until.items()) or "false"
 
 
-def _path(column: Column) -> str:
+def path(column: Column) -> str:
+    """A column's value in an image, as a quoted JSON path."""
     return "'$." + '"' + column.name.replace("'", "''") + '"' + "'"
 
 
