@@ -13,7 +13,7 @@ from headrace.project import Project, Source, Table
 
 PULLS = "headrace.pulls"
 CONTROLS = "headrace.controls"
-_DAY = str(24 * 3600 * 1000)
+_DAY = 24 * 3600 * 1000  # ms
 # The cut of a live view is computed from append times, and the oldest usable cut needs its records (CORRECTNESS 5).
 TABLE = {
     "message.timestamp.type": "LogAppendTime",
@@ -22,8 +22,8 @@ TABLE = {
     "retention.bytes": "-1",
     "max.message.bytes": str(bus.MAX_MESSAGE),
 }
-_SHORT = {"cleanup.policy": "delete", "retention.ms": _DAY}
-_WEEK = {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3600 * 1000)}  # a long snapshot of one table
+_SHORT = {"cleanup.policy": "delete", "retention.ms": str(_DAY)}
+_WEEK = {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY)}  # a long snapshot of one table
 _LATEST = {"cleanup.policy": "compact", "max.message.bytes": str(bus.MAX_MESSAGE)}
 
 # Kept short: a pull reads all of it, and a part of it is replaced whenever a row of that part changes.
@@ -81,8 +81,10 @@ def heartbeat_topic(source: Source) -> str:
 def wanted(project: Project) -> dict[str, tuple[int, dict[str, str]]]:
     """Topic → (partitions, settings) of everything the project needs on the bus."""
     many = project.settings.partitions
-    topics = {table.topic: (many, TABLE) for table in project.tables.values()}
-    topics |= {job.topic: (many, TABLE) for job in project.jobs if job.kind == "stream"}
+    days = project.settings.retention_days
+    kept = TABLE | ({"retention.ms": str(days * _DAY)} if days else {})
+    topics = {table.topic: (many, kept) for table in project.tables.values()}
+    topics |= {job.topic: (many, kept) for job in project.jobs if job.kind == "stream"}
     for source in project.sources:
         if source.mode == "cdc":
             topics[marker_topic(source)] = (1, _SHORT)

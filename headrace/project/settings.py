@@ -60,6 +60,7 @@ class Settings(BaseModel):
     serving: str | None = None
     partitions: int = Field(2, ge=1, description="partitions of each topic Headrace creates")
     replication: int | None = Field(None, ge=1, description="replicas of each topic; on this machine one per broker")
+    retention_days: int | None = Field(None, ge=1, description="days the bus keeps changes; without it for ever")
     chunk_seconds: int = Field(10, ge=1, le=3600, description="stretch of the log by which live views are divided")
     webhook: str | None = Field(None, description="where Alertmanager posts what must be told to somebody")
     folders: tuple[str, ...] = Field((), description="folders outside the project that sources of files may read")
