@@ -9,7 +9,6 @@ from headrace.errors import HeadraceError
 from headrace.ingest import topics
 from headrace.project import load
 
-
 CONTRACT = """kind: DataContract
 apiVersion: v3.0.2
 id: rooms
