@@ -16,6 +16,8 @@ from headrace.sql.mistake import Mistake
 from headrace.sql.statement import statement_mistake
 from headrace.sql.tokens import NotSql, Word, split
 
+_JAVA = {"JAVA_METHOD", "REFLECT", "TRY_REFLECT"}
+
 
 def examine_batch(sql: str, tables: Mapping[str, Columns]) -> Examined:
     """The query's columns and its mistakes. `tables` maps what it may read to columns (None: not known here).
@@ -29,6 +31,10 @@ def examine_batch(sql: str, tables: Mapping[str, Columns]) -> Examined:
     form = statement_mistake(words, {"SELECT", "WITH", "FROM", "VALUES", "TABLE", "("})
     if form:
         return Examined(None, (form,))
+    for word, after in pairwise(words):
+        if word.kind == "name" and word.text.upper() in _JAVA and after.text == "(":
+            said = f"{word.text.lower()}() calls Java inside Spark, which a query may not"
+            return Examined(None, (Mistake(said, word.line, word.column, "what SQL can't say, a Python job can"),))
     if any(w.word == "," and after.word == "FROM" for w, after in pairwise(words)):
         return Examined(None)  # a column called from, which sqlglot takes for the clause
     try:

@@ -65,6 +65,12 @@ def test_columns_that_a_query_gives(sql: str, columns: tuple[str, ...] | None):
             "no such column 'totl'",
             "did you mean 'total'?",
         ),
+        (
+            "SELECT system.`Reflect`('java.lang.Runtime', 'x') FROM orders",
+            (1, 15),
+            "reflect() calls Java inside Spark, which a query may not",
+            "what SQL can't say, a Python job can",
+        ),
         ("SELECT id,, total FROM orders", (1, 10), "nothing follows this comma", "delete it, or add what is missing"),
         ("SELECT id, FROM orders", (1, 10), "nothing follows this comma", "delete it, or add what is missing"),
         ("SELECT f(id FROM orders", (1, 9), "this parenthesis is never closed", "close it with )"),
