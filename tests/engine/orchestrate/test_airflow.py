@@ -4,6 +4,8 @@ was called and fails when told: the engines behind the command line have tests o
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,9 @@ from typing import Any
 import pytest
 
 from headrace.errors import HeadraceError
+from headrace.local.airflow import clean
+from headrace.local.install import environment
+from headrace.local.servers.airflow import variables
 from headrace.orchestrate.announce import Announcer
 from headrace.orchestrate.client import Airflow
 from headrace.orchestrate.due import Published
@@ -229,3 +234,19 @@ def test_a_failing_task_is_tried_again_later_and_later_then_fails_once(clinic: C
     log = str(clinic.get(f"dags/{dag}/dagRuns/{run}/taskInstances/run/logs/1"))
     for line in ("jobs/batch/fails.sql:2", "2 | SELECT id / 0 FROM visits", "division by zero"):
         assert line in log
+
+
+def test_what_was_noted_of_old_runs_goes_and_the_newest_stays(clinic: Clinic):
+    dag = "batch__busiest_bed"
+    for _ in range(2):
+        newest = clinic.start(dag)
+        assert clinic.ends(dag, newest) == "success"
+    assert len(clinic.runs(dag)) > 1
+    python = str(environment("airflow") / "bin" / "python")
+    command = [python, *clean(datetime.now(UTC))[1:]]
+    done = subprocess.run(
+        command, env=os.environ | variables(clinic.project), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [run["dag_run_id"] for run in clinic.runs(dag)] == [newest]
+    assert clinic.ends(dag, clinic.start(dag)) == "success"
