@@ -29,16 +29,16 @@ define tests
 	HEADRACE_TESTS_FOLDER="$$folder" $(PYTHON) -m pytest -q --durations=15 $(1)
 endef
 
-# One kind after the other: the servers of one are gone before the next begins. Files of tests with an engine run in two
-# processes, each with servers of its own: most of their time is waiting.
+# One kind after the other: the servers of one are gone before the next begins. Files of tests are run in two processes,
+# each with servers of its own: most of their time is waiting.
 HALVES := -n 2 --dist loadfile
 test: setup lint ## all set-up, then every test; stops what it started
-	$(call tests,tests/unit)
+	$(call tests,$(HALVES) tests/unit)
 	$(call tests,$(HALVES) tests/engine)
 	$(call tests,tests/e2e)
 
 unit: setup ## tests without an engine
-	$(call tests,tests/unit)
+	$(call tests,$(HALVES) tests/unit)
 
 engine: setup ## tests with one real engine
 	$(call tests,$(HALVES) tests/engine)
