@@ -16,20 +16,24 @@ from headrace.project.settings import SPAN
 
 HOST = "127.0.0.1"
 PASSING = 75.0  # seconds; Linux keeps the port of an ended connection for 60
+CLEARING = 15.0
 
 
 def check(servers: list[Server]) -> None:
     """Raises HeadraceError with one problem per port of these servers that somebody else holds.
 
-    A port on which only an outgoing connection sits, or sat a moment ago, is waited for: it ends by itself.
+    A port on which only an outgoing connection sits, or sat a moment ago, is waited for: it ends by itself. So is that
+    of a process that was killed: the system takes seconds to clear a large one away, and does not show whose it was.
     """
     needed = [(server, name, port) for server in servers for name, port in server.ports.items()]
-    until, said = time.monotonic() + PASSING, False
+    began, said = time.monotonic(), False
     while taken := [entry for entry in needed if not free(entry[2])]:
-        if any(listened(port) for _, _, port in taken) or time.monotonic() > until:
+        heard = [port for _, _, port in taken if listened(port)]
+        patience = 0.0 if any(map(owner, heard)) else CLEARING if heard else PASSING
+        if time.monotonic() > began + patience:
             break
         if not said:
-            say(f"waiting for connections on {', '.join(str(port) for _, _, port in taken)} to end")
+            say(f"waiting for ports {', '.join(str(port) for _, _, port in taken)}: who had them is ending")
             said = True
         time.sleep(0.5)
     if taken:

@@ -114,6 +114,11 @@ def platform(make_project: Callable[..., Project]) -> Iterator[Callable[..., Pro
 _started: dict[Path, Project] = {}
 
 
+def runs(project: Project) -> bool:
+    """Whether `platform` started it and nobody has stopped it since."""
+    return project.root in _started
+
+
 def stop_all() -> None:
     """Stops every server so far: for tests that need none of them and the machine for themselves. `shared` starts what
     is asked for again."""

@@ -41,9 +41,9 @@ def project_files(contracts: dict[str, str], jobs: dict[str, str]) -> dict[str, 
     return {"lake/sources/base.yml": source} | {f"schemas/{t}.yaml": text for t, text in contracts.items()} | jobs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ground(shared: Callable[..., Project]) -> Project:
-    """Spark and PostgreSQL, shared by the session."""
+    """Spark and PostgreSQL, shared by the session; a file between may have stopped them."""
     return shared("postgres", "spark")
 
 

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, Producer
 from headrace.local import supervise
 from headrace.project import Project, load
 from headrace.stream import ensure as stream
-from tests.engine.conftest import stop_all
+from tests.engine.conftest import runs, stop_all
 
 EXAMPLE = Path(__file__).parents[3]
 PAYMENTS, ORDERS = "payments.payments.payments", "orders.public.orders"
@@ -121,13 +121,20 @@ class Company:
         self.sent[at] = max(self.sent.get(at, 0), message.offset() + 1)
 
 
-@pytest.fixture(scope="session")
+_companies: list[Company] = []
+
+
+@pytest.fixture(scope="module")
 def company(
     make_project: Callable[..., Project], platform: Callable[..., Project], until: Callable[..., Any]
 ) -> Company:
+    """One for the session, and another one when a file between stopped every server."""
+    if _companies and runs(_companies[-1].project):
+        return _companies[-1]
     stop_all()
     files = {}
     for pattern in ("schemas/*.yaml", "lake/sources/*.yml", "jobs/stream/*"):
         files |= {str(p.relative_to(EXAMPLE)): p.read_text() for p in EXAMPLE.glob(pattern) if p.is_file()}
     project = platform(make_project(files), only={"bus", "flink", "postgres"})
-    return Company(project, until)
+    _companies.append(Company(project, until))
+    return _companies[-1]
