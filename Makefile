@@ -32,16 +32,20 @@ endef
 # One kind after the other: the servers of one are gone before the next begins. Files of tests are run in two processes,
 # each with servers of its own: most of their time is waiting.
 HALVES := -n 2 --dist loadfile
+# Takes the whole machine, and says how long alerts take without what is lost.
+ALONE := tests/engine/local/test_cluster.py
 test: setup lint ## all set-up, then every test; stops what it started
 	$(call tests,$(HALVES) tests/unit)
-	$(call tests,$(HALVES) tests/engine)
+	$(call tests,$(HALVES) --ignore=$(ALONE) tests/engine)
+	$(call tests,$(ALONE))
 	$(call tests,tests/e2e)
 
 unit: setup ## tests without an engine
 	$(call tests,$(HALVES) tests/unit)
 
 engine: setup ## tests with one real engine
-	$(call tests,$(HALVES) tests/engine)
+	$(call tests,$(HALVES) --ignore=$(ALONE) tests/engine)
+	$(call tests,$(ALONE))
 
 e2e: setup ## tests of the whole platform
 	$(call tests,tests/e2e)
