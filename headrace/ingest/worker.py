@@ -19,6 +19,7 @@ from headrace.ingest import bus, changes, headers, topics
 from headrace.ingest.decode import WrongTimestamp
 from headrace.ingest.lane import Lane
 from headrace.ingest.layout import Layout
+from headrace.ingest.wall_clock import WallClock
 from headrace.lake import landing
 from headrace.project import Project, load
 
@@ -84,8 +85,9 @@ class Worker:
         self._files = changes.stamp(self.project.root)
         if not self._connect():
             return
-        look_at = time.monotonic() + LOOK
+        look_at, clock = time.monotonic() + LOOK, WallClock()
         while self._running:
+            clock.leave_if_set_back()
             self._read()
             now = time.monotonic()
             due = self._began is not None and now - self._began >= SECONDS
@@ -173,7 +175,7 @@ class Worker:
 
     def _read(self) -> None:
         grouped: dict[str, list[Any]] = {}
-        # The client waits by the clock on the wall: one that was set back would hold us, and SIGTERM, for as long.
+        # The client waits by the clock on the wall: one that is set back meanwhile would hold us for as long.
         if self._drained:
             time.sleep(PAUSE)
         messages = self._consumer.consume(READ, 0)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-RUNS, LOGS = timedelta(days=30), timedelta(days=7)  # the newest run of each DAG stays
+RUNS, LOGS = timedelta(days=30), timedelta(days=7)  # the newest run that was not started by hand stays
 FIRST, EVERY = 900.0, 24 * 3600.0  # seconds
 TABLES = "asset_event,dag_run,job,log,task_instance,task_instance_history,task_reschedule,trigger,xcom"
 

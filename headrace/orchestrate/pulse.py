@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from headrace.ingest.wall_clock import WallClock
 from headrace.orchestrate.announce import Announcer
 from headrace.orchestrate.names import dags_folder
 from headrace.orchestrate.speed import SpeedJobs
@@ -36,12 +37,16 @@ def main(project: Project) -> None:
     pulse.parts.log(f"beats every {BEAT:g} s for {project.settings.name}")
     for name, seconds, beat in pulse.beats():
         threading.Thread(target=_beat, args=(pulse.parts, name, seconds, beat), name=name, daemon=True).start()
-    _beat(pulse.parts, "project", BEAT, pulse.follow_files)
+    clock = WallClock()
+    _beat(pulse.parts, "project", BEAT, pulse.follow_files, clock.leave_if_set_back)
 
 
-def _beat(parts: Parts, part: str, seconds: float, beat: Callable[[], None]) -> None:
+def _beat(
+    parts: Parts, part: str, seconds: float, beat: Callable[[], None], first: Callable[[], None] = lambda: None
+) -> None:
     while True:
         began = time.monotonic()
+        first()
         parts.attempt(part, beat)
         time.sleep(max(0.1, seconds - (time.monotonic() - began)))
 

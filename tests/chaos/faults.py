@@ -19,6 +19,7 @@ from collections.abc import Callable
 import psutil
 
 from headrace.errors import HeadraceError
+from headrace.ingest.wall_clock import AGAIN
 from headrace.local import debian, platform, supervise
 from headrace.local.install import environment
 from headrace.project import Project
@@ -125,17 +126,32 @@ def _clock(project: Project, server: str) -> None:
     library = next(debian.unpacked("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
     clock = project.state / "run" / "clock"
     clock.write_text("+0")
-    said = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    # The library shifts what a sleep until a moment of the monotonic clock waits for, which no real clock does.
+    ours = project.state / "run" / "sleeps"
+    ours.mkdir(exist_ok=True)
+    (ours / "sitecustomize.py").write_text(
+        "import select, time\n\ntime.sleep = lambda s: select.select((), (), (), s)\n"
+    )
+    said = {
+        "PYTHONPATH": str(ours),
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+    }
     said |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "HEADRACE_PROJECT": str(project.root)}
     command = [str(environment("platform") / "bin" / "headrace"), "-C", str(project.root), "work", server]
     worker = None
     try:
         platform.down(project, {server})
-        worker = subprocess.Popen(command, env=os.environ | said, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for shift in ("+0", "+3600", "-3600", "+0"):
             clock.write_text(shift)
-            time.sleep(SECONDS / 3)
-        if worker.poll() is not None:
+            end = time.monotonic() + SECONDS / 3
+            while time.monotonic() < end:
+                if worker is None or worker.poll() == AGAIN:  # as supervisor does
+                    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+                    worker = subprocess.Popen(command, env=os.environ | said, **silent)
+                time.sleep(0.1)
+        if worker and worker.poll() is not None:
             raise HeadraceError("the worker did not survive its clock")
     finally:
         try:
