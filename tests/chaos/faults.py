@@ -11,10 +11,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -126,19 +128,7 @@ def _clock(project: Project, server: str) -> None:
     library = next(debian.unpacked("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
     clock = project.state / "run" / "clock"
     clock.write_text("+0")
-    # The library shifts what a sleep until a moment of the monotonic clock waits for, which no real clock does.
-    ours = project.state / "run" / "sleeps"
-    ours.mkdir(exist_ok=True)
-    (ours / "sitecustomize.py").write_text(
-        "import select, time\n\ntime.sleep = lambda s: select.select((), (), (), s)\n"
-    )
-    said = {
-        "PYTHONPATH": str(ours),
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-    }
-    said |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "HEADRACE_PROJECT": str(project.root)}
+    said = _faked(project, library, clock) | {"HEADRACE_PROJECT": str(project.root)}
     command = [str(environment("platform") / "bin" / "headrace"), "-C", str(project.root), "work", server]
     worker = None
     try:
@@ -164,6 +154,37 @@ def _clock(project: Project, server: str) -> None:
             platform.up(project, {server})
 
 
+def _faked(project: Project, library: Path, clock: Path) -> dict[str, str]:
+    """Variables under which a process reads the clock in the file. Two ways to wait escape the library, as they would
+    not escape a clock that jumps: Python's sleep, and the C11 wait of the bus's client, which libc forwards by itself.
+    """
+    folder = project.state / "run" / "clocked"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(
+        "import select, time\ntime.sleep = lambda s: select.select((), (), (), s)\n"
+    )
+    (folder / "wait.c").write_text(_WAIT)
+    compiler = shutil.which("cc")
+    if not compiler:
+        raise HeadraceError("no clock can jump without a C compiler", hint="apt-get install gcc libc6-dev")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", folder / "wait.so", folder / "wait.c"], check=True)
+    return {
+        "PYTHONPATH": str(folder),
+        "LD_PRELOAD": f"{folder}/wait.so:{library}",
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+_WAIT = """#include <errno.h>
+#include <pthread.h>
+#include <threads.h>
+int cnd_timedwait(cnd_t *condition, mtx_t *lock, const struct timespec *until) {
+  int said = pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)lock, until);
+  return said == 0 ? thrd_success : said == ETIMEDOUT ? thrd_timedout : thrd_error;
+}
+"""
 FAULTS: dict[str, Callable[[list[psutil.Process]], None]] = {
     "kill": _kill,
     "pause": _pause,
