@@ -29,7 +29,7 @@ from headrace.stream.flink_rest import Flink
 from tests.chaos import cells, table
 from tests.chaos.cells import Cell
 from tests.chaos.faults import aim
-from tests.chaos.world import LIVE, World, made
+from tests.chaos.world import LIVE, WATCHED, World, made
 
 BEFORE = 4.0  # seconds of load before each fault: rows are in every stage then, and there is no state to wait for
 PATIENCE = 20.0  # seconds until a moment must come
@@ -74,9 +74,9 @@ def main() -> None:
     sys.exit(any(r["wrong"] for r in _read(results)))
 
 
-def trial(world: World, cell: Cell) -> dict[str, Any]:
+def trial(world: World, cell: Cell, watched: float = WATCHED) -> dict[str, Any]:
     """One cell; `seconds` is the longest that an alert took because of it, `wrong` what was not exact afterwards, `hit`
-    whether its moment came."""
+    whether its moment came. Alerts are `watched` for so many seconds after the fault."""
     seconds, wrong, hit, written = float("inf"), list[str](), False, world.written
     world.begin()
     beside: list[threading.Thread] = []
@@ -86,7 +86,7 @@ def trial(world: World, cell: Cell) -> dict[str, Any]:
         hit, beside = moment(world, cell.moment)
         began = time.monotonic()
         strike()
-        seconds = world.recovered(began, time.monotonic())
+        seconds = world.recovered(began, time.monotonic(), watched)
     except Exception as error:  # whatever it is, it is what this cell found, and the next ones are tried
         wrong.append(_said(error))
     finally:

@@ -111,12 +111,12 @@ class World:
         for thread in self._threads:
             thread.join()
 
-    def recovered(self, since: float, over: float, timeout: float = CAUGHT_UP) -> float:
+    def recovered(self, since: float, over: float, watched: float = WATCHED) -> float:
         """The longest that an alert took: seconds from the COMMIT of its payment to a reader, of payments from `since`
-        (monotonic) until WATCHED seconds after the fault was `over`: some faults are felt only then. While no payment
+        (monotonic) until `watched` seconds after the fault was `over`: some faults are felt only then. While no payment
         could be committed at all, the clock runs from `since`.
         """
-        end, watched = time.monotonic() + timeout, over + WATCHED
+        end, watched = time.monotonic() + CAUGHT_UP, over + watched
         while time.monotonic() < end:
             concerned = {n: at for n, at in dict(self.probes).items() if since < at < watched}
             if time.monotonic() > watched and concerned and concerned.keys() <= dict(self.seen).keys():
@@ -124,7 +124,7 @@ class World:
                 pauses = [self.seen[n] - at for n, at in concerned.items()]
                 return max([*pauses, first if first > 4 * PROBE_SECONDS else 0.0])
             time.sleep(0.05)
-        raise HeadraceError(f"no alert within {timeout:.0f} s")
+        raise HeadraceError(f"not every alert within {CAUGHT_UP:.0f} s")
 
     def wrong(self) -> list[str]:
         """What is lost, double or different that was not so after the trial before; nothing must write meanwhile.
