@@ -17,13 +17,13 @@ BOUNDED = {
     "files": 0.0,
     "threads": 0.0,
     "kept by databases MB": 64.0,
-    "speed rows": 50_000.0,
-    "speed MB": 64.0,
     "behind": 2_000.0,
     "flink folder MB": 256.0,
     "logs MB": 128.0,
 }
-STATE = "flink state MB"  # ids of events and groups of live views are forgotten after an hour: until then it grows
+# What is forgotten by age, and grows evenly until then: ids of events and groups at Flink after an hour, partials of live
+# views at the second run after them, and a run is due every ten minutes.
+FORGOTTEN = (STATE := "flink state MB", "speed rows", "speed MB")
 
 
 def look(company: Company) -> dict[str, float]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.soak.__main__ import grown, table
-from tests.soak.look import BOUNDED, STATE
+from tests.soak.look import BOUNDED, FORGOTTEN, STATE
 
 
 def samples(**changed: list[float]) -> list[dict[str, float]]:
     """Nine looks at which everything stays as it is, but what is given."""
-    names = (*BOUNDED, STATE, "lake MB", "topics MB")
+    names = (*BOUNDED, *FORGOTTEN, "lake MB", "topics MB")
     return [{name: changed.get(name, [100.0] * 9)[n] for name in names} for n in range(9)]
 
 
@@ -29,7 +29,7 @@ def test_growth_is_the_last_third_against_the_middle_one(values: list[float], gr
 
 
 def test_what_nobody_minds_may_grow():
-    assert grown(samples(**{"speed rows": [float(10 * n) for n in range(9)]})) == {}
+    assert grown(samples(**{"behind": [float(10 * n) for n in range(9)]})) == {}
 
 
 @pytest.mark.parametrize(
