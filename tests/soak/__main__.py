@@ -4,11 +4,11 @@
     make soak MINUTES=30 ORDERS=12        at this many orders a second; one is some 20 changes
 
 A rate is held when everything is in every view, batch views too, within HELD seconds after the load ends. Memory, open
-files, threads, what databases keep for us, folders and how far everything is behind must stay bounded: the median of the
-last third of the run is compared with that of the middle third. What is forgotten by age, Flink's state and the speed
-layer, may grow as much from the middle third to the last as it did before. The lake and the topics grow by design: of
-those it says the bytes per change. Exit status 1 when something grew that must not, when something is behind in the end,
-or when a view differs from its SQL over a copy of the sources.
+files, threads, what databases keep for us, folders and how far everything is behind must stay bounded: the median of
+the last third of the run is compared with that of the middle third. What is forgotten by age, Flink's state and the
+speed layer, may grow as much from the middle third to the last as it did before. The lake and the topics grow by
+design: of those it says the bytes per change. Exit status 1 when something grew that must not, when something is behind
+in the end, or when a view differs from its SQL over a copy of the sources.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ BOUNDED = {
     "flink folder MB": 256.0,
     "logs MB": 128.0,
 }
-# What is forgotten by age, and grows evenly until then: ids of events and groups at Flink after an hour, partials of live
-# views at the second run after them, and a run is due every ten minutes.
+# What is forgotten by age, and grows evenly until then: ids of events and groups at Flink after an hour, partials of
+# live views at the second run after them, and a run is due every ten minutes.
 FORGOTTEN = (STATE := "flink state MB", "speed rows", "speed MB")
 
 

@@ -29,7 +29,7 @@ def test_growth_is_the_last_third_against_the_middle_one(values: list[float], gr
 
 
 def test_what_nobody_minds_may_grow():
-    assert grown(samples(**{"behind": [float(10 * n) for n in range(9)]})) == {}
+    assert grown(samples(behind=[float(10 * n) for n in range(9)])) == {}
 
 
 @pytest.mark.parametrize(
