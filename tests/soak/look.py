@@ -18,12 +18,11 @@ BOUNDED = {
     "threads": 0.0,
     "kept by databases MB": 64.0,
     "behind": 2_000.0,
-    "flink folder MB": 256.0,
     "logs MB": 128.0,
 }
 # What is forgotten by age, and grows evenly until then: ids of events and groups at Flink after an hour, partials of
 # live views at the second run after them, and a run is due every ten minutes.
-FORGOTTEN = (STATE := "flink state MB", "speed rows", "speed MB")
+FORGOTTEN = (STATE := "flink state MB", "flink folder MB", "speed rows", "speed MB")
 
 
 def look(company: Company) -> dict[str, float]:
