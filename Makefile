@@ -34,6 +34,7 @@ endef
 HALVES := -n 2 --dist loadfile
 # Takes the whole machine, and says how long alerts take without what is lost.
 ALONE := tests/engine/local/test_cluster.py
+
 test: setup lint ## all set-up, then every test; stops what it started
 	$(call tests,$(HALVES) tests/unit)
 	$(call tests,$(HALVES) --ignore=$(ALONE) tests/engine)

@@ -113,12 +113,17 @@ def doubled(
 ) -> set[str]:
     """Keys, as landed, of records of the log that landed more than once."""
     _open(connection, "landed", paths.landing(project, table.name), _NEEDED)
+    query = f"""SELECT any_value(key) AS landed_key FROM landed WHERE {_DATA} AND ({below(until)})
+  GROUP BY partition, "offset" HAVING count(*) > 1"""
+    return keys_within(connection, table, query, within)
+
+
+def keys_within(connection: duckdb.DuckDBPyConnection, table: Table, query: str, within: str) -> set[str]:
+    """Of the keys that a query gives as `landed_key`, those in the range."""
     key = ", ".join(path(c) for c in table.contract.columns if c.key)
-    query = f"""SELECT landed_key FROM (
-  SELECT any_value(key) AS landed_key FROM landed WHERE {_DATA} AND ({below(until)})
-  GROUP BY partition, "offset" HAVING count(*) > 1
-), LATERAL (SELECT json_extract_string(landed_key, [{key}]) AS key) WHERE {within}"""
-    return {str(key) for (key,) in connection.execute(query).fetchall()}
+    texts = f"LATERAL (SELECT json_extract_string(landed_key, [{key}]) AS key)"
+    found = connection.execute(f"SELECT landed_key FROM ({query}), {texts} WHERE {within}").fetchall()
+    return {str(key) for (key,) in found}
 
 
 def snapshotted(

@@ -27,7 +27,6 @@ def repeated(
     """
     lake_side.open_landing(connection, project, table)
     below = lake_side.below(until)
-    key = ", ".join(lake_side.path(c) for c in table.contract.columns if c.key)
     query = f"""WITH several AS (
   SELECT epoch, transaction_id, key FROM landed WHERE {_CHANGES} AND ({below})
   GROUP BY ALL HAVING count(*) > 1 AND count(*) FILTER (op <> 'd' AND after IS NULL) = 0
@@ -39,11 +38,8 @@ def repeated(
   FROM landed SEMI JOIN several USING (epoch, transaction_id, key) ANTI JOIN emptied USING (epoch, transaction_id)
   WHERE {_CHANGES} AND ({below}) AND (op <> 'u' OR before IS NULL OR {_same(table)})
 )
-SELECT landed_key
-FROM (SELECT DISTINCT key AS landed_key FROM told WHERE last IS NOT NULL AND ({_AGAIN})),
-  LATERAL (SELECT json_extract_string(landed_key, [{key}]) AS key)
-WHERE {within}"""
-    return {str(key) for (key,) in connection.execute(query).fetchall()}
+SELECT DISTINCT key AS landed_key FROM told WHERE last IS NOT NULL AND ({_AGAIN})"""
+    return lake_side.keys_within(connection, table, query, within)
 
 
 def _same(table: Table) -> str:

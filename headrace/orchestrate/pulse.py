@@ -37,16 +37,12 @@ def main(project: Project) -> None:
     pulse.parts.log(f"beats every {BEAT:g} s for {project.settings.name}")
     for name, seconds, beat in pulse.beats():
         threading.Thread(target=_beat, args=(pulse.parts, name, seconds, beat), name=name, daemon=True).start()
-    clock = WallClock()
-    _beat(pulse.parts, "project", BEAT, pulse.follow_files, clock.leave_if_set_back)
+    _beat(pulse.parts, "project", BEAT, pulse.follow_files)
 
 
-def _beat(
-    parts: Parts, part: str, seconds: float, beat: Callable[[], None], first: Callable[[], None] = lambda: None
-) -> None:
+def _beat(parts: Parts, part: str, seconds: float, beat: Callable[[], None]) -> None:
     while True:
         began = time.monotonic()
-        first()
         parts.attempt(part, beat)
         time.sleep(max(0.1, seconds - (time.monotonic() - began)))
 
@@ -68,6 +64,7 @@ class Pulse:
     def beats(self) -> list[tuple[str, float, Callable[[], None]]]:
         """Name, seconds and what to do, for each concern."""
         return [
+            ("clock", BEAT, WallClock().leave_if_set_back),
             ("quiet topics", BEAT, self.mark_quiet_topics),
             ("new data", BEAT, self.announce),
             ("connectors", SLOW_BEAT, self.restart_connectors),

@@ -116,10 +116,10 @@ class World:
         (monotonic) until `watched` seconds after the fault was `over`: some faults are felt only then. While no payment
         could be committed at all, the clock runs from `since`.
         """
-        end, watched = time.monotonic() + CAUGHT_UP, over + watched
+        end, until = time.monotonic() + CAUGHT_UP, over + watched
         while time.monotonic() < end:
-            concerned = {n: at for n, at in dict(self.probes).items() if since < at < watched}
-            if time.monotonic() > watched and concerned and concerned.keys() <= dict(self.seen).keys():
+            concerned = {n: at for n, at in dict(self.probes).items() if since < at < until}
+            if time.monotonic() > until and concerned and concerned.keys() <= dict(self.seen).keys():
                 first = min(concerned.values()) - since  # the source itself was away
                 pauses = [self.seen[n] - at for n, at in concerned.items()]
                 return max([*pauses, first if first > 4 * PROBE_SECONDS else 0.0])

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.local.airflow import clean
+from headrace.local.airflow_tidy import clean
 from headrace.local.install import environment
 from headrace.local.servers.airflow import variables
 from headrace.orchestrate.announce import Announcer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
-from headrace.local.airflow import LOGS, remove_logs
+from headrace.local.airflow_tidy import LOGS, remove_logs
 
 
 def test_old_logs_go_with_their_folders_and_young_ones_stay(tmp_path):
