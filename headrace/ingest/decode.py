@@ -138,12 +138,12 @@ class Decoder:
         if type(source) is not dict:
             raise Reject("not a change: `source` is missing", "source")
         try:
-            position = self._position(source)
+            position = self._position(change)
         except (KeyError, TypeError, ValueError):
             raise Reject("the change has no source position", "source") from None
         partition, offset = message.partition(), message.offset()
         moment, key, before, after = None, None, None, None
-        event_id, snapshot = None, source.get("snapshot")
+        event_id, snapshot = None, source.get("snapshot") if op == "r" else None  # see positions: others may lie
         if op in _DATA:
             before, after = change.get("before"), change.get("after")
             image = before if op == "d" else after

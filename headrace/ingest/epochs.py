@@ -150,7 +150,7 @@ def _of_source(project: Project, source: Source, epoch: int) -> tuple[str | None
             if change.get("op") != "r":
                 complete = found
                 continue
-            found, complete = position(change["source"]), None
+            found, complete = position(change), None
             row = change.get("after") or {}
             if row.get("name") == debezium.SLOT:
                 fits = _lsn(row["marker"]) == change["source"]["lsn"]
@@ -167,7 +167,7 @@ def _of_signal(project: Project, source: Source, id: str) -> tuple[int, str] | N
     for message in bus.read_to_end(project, topics.signal_topic(project, source)):
         change = orjson.loads(message.value() or b"{}")
         if change.get("op") == "c" and change["after"]["id"] == id:
-            return headers.parse(message.headers()).epoch, positioner(source.kind)(change["source"])
+            return headers.parse(message.headers()).epoch, positioner(source.kind)(change)
     return None
 
 

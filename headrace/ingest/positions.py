@@ -15,9 +15,9 @@ INCREMENTAL = "incremental"  # `snapshot` of rows that were read chunk by chunk,
 
 
 def positioner(kind: str) -> Callable[[dict[str, Any]], str]:
-    """The function that reads a position from a change's `source` block, for a kind of source.
+    """The function that reads a position from a change (its `op` and its `source` block), for a kind of source.
 
-    It raises KeyError, TypeError or ValueError when the block has none.
+    It raises KeyError, TypeError or ValueError when the change has none.
     """
     return {"postgresql": _lsn, "mariadb": _binlog}.get(kind, _pull)
 
@@ -37,7 +37,7 @@ def _gtid(source: dict[str, Any]) -> str | None:
     return gtid if type(gtid) is str else None
 
 
-def _lsn(source: dict[str, Any]) -> str:
+def _lsn(change: dict[str, Any]) -> str:
     """The change's LSN, but not before the last commit that the connector had passed when it wrote the change.
 
     A transaction that was open when the snapshot was taken and committed later has changes with LSNs below the
@@ -47,13 +47,17 @@ def _lsn(source: dict[str, Any]) -> str:
 
     A row of an incremental snapshot has no LSN of its own, only the last commit that was passed when its chunk's window
     was closed. Every change that its chunk may lack comes behind that commit; the window's own changes replace rows.
+
+    `op` tells the rows of a snapshot, not `snapshot`: a connector that was killed amid the chunks of an incremental one
+    says "true" there of the changes that it streams next.
     """
+    source = change["source"]
     if source.get("snapshot") == INCREMENTAL:
         if not (passed := _last_commit(source)):
             raise ValueError("a row of an incremental snapshot before any commit")
         return f"{passed:020d}/"
     lsn = source["lsn"]
-    if source.get("snapshot") not in (None, "false"):
+    if change["op"] == "r":
         return f"{0:020d}/{lsn:020d}"
     return f"{max(lsn, _last_commit(source)):020d}/{lsn:020d}"
 
@@ -65,9 +69,11 @@ def _last_commit(source: dict[str, Any]) -> int:
     return int(last) if last else 0
 
 
-def _binlog(source: dict[str, Any]) -> str:
+def _binlog(change: dict[str, Any]) -> str:
+    source = change["source"]
     return f"{int(source['file'].rpartition('.')[2]):010d}/{source['pos']:020d}"
 
 
-def _pull(source: dict[str, Any]) -> str:
+def _pull(change: dict[str, Any]) -> str:
+    source = change["source"]
     return f"{source['pull']:012d}/{source['row']:012d}"

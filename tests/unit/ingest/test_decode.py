@@ -95,13 +95,25 @@ def test_positions_sort_as_text(land, record, kind: str, source: dict[str, objec
 
 def test_a_transaction_open_during_the_snapshot_comes_after_it() -> None:
     """Its change stands in the log before the snapshot's position, its commit after it."""
-    position = positioner("postgresql")
-    snapshot = position({"lsn": 100, "snapshot": "true", "sequence": '[null,"100"]'})
-    again = position({"lsn": 110, "snapshot": "last", "sequence": '[null,"110"]'})
-    first = position({"lsn": 80, "snapshot": "false", "sequence": '[null,"80"]'})
-    late = position({"lsn": 90, "snapshot": "false", "sequence": '["120","90"]'})
-    after = position({"lsn": 130, "snapshot": "false", "sequence": '["120","130"]'})
+
+    def position(op: str, lsn: int, snapshot: str, passed: str) -> str:
+        source = {"lsn": lsn, "snapshot": snapshot, "sequence": f'[{passed}, "{lsn}"]'}
+        return positioner("postgresql")({"op": op, "source": source})
+
+    snapshot = position("r", 100, "true", "null")
+    again = position("r", 110, "last", "null")
+    first = position("c", 80, "false", "null")
+    late = position("c", 90, "false", '"120"')
+    after = position("c", 130, "false", '"120"')
     assert snapshot < again < first < late < after
+
+
+def test_a_change_is_no_snapshots_row_whatever_its_connector_says(land, record) -> None:
+    """What PostgreSQL's connector streams after it was killed amid an incremental snapshot has `snapshot` "true"."""
+    source = {"lsn": 130, "snapshot": "true", "sequence": '["120","130"]'}
+    (row,), _ = land("postgresql", record({"op": "c", "before": None, "after": ROW, "source": source}))
+    assert row["position"] == f"{130:020d}/{130:020d}"
+    assert row["snapshot"] == "false"
 
 
 def test_events_land_as_they_came(land, record) -> None:

@@ -163,18 +163,18 @@ def test_the_end_of_a_snapshot_lands_as_a_floor_and_as_a_change(land, record, vi
 
 
 def test_a_row_of_an_incremental_snapshot_lies_behind_what_its_chunk_had_seen():
-    position = positioner("postgresql")
-    asked = position(
-        {"lsn": 100, "sequence": '["120", "100"]', "snapshot": "false"}
-    )  # another commit came before its own
-    seen = position(
-        {"lsn": 150, "sequence": '["140", "150"]', "snapshot": "false"}
-    )  # committed at 160, before the window
-    row = position({"lsn": None, "sequence": '["160", "160"]', "snapshot": "incremental"})
-    later = position({"lsn": 110, "sequence": '["180", "110"]', "snapshot": "false"})  # was open all the time
+
+    def position(lsn: int | None, sequence: str, snapshot: str = "false") -> str:
+        source = {"lsn": lsn, "sequence": sequence, "snapshot": snapshot}
+        return positioner("postgresql")({"op": "u" if snapshot == "false" else "r", "source": source})
+
+    asked = position(100, '["120", "100"]')  # another commit came before its own
+    seen = position(150, '["140", "150"]')  # committed at 160, before the window
+    row = position(None, '["160", "160"]', "incremental")
+    later = position(110, '["180", "110"]')  # was open all the time
     assert asked < seen < row < later
     with pytest.raises(ValueError, match="before any commit"):
-        position({"lsn": None, "sequence": '[null, "160"]', "snapshot": "incremental"})
+        position(None, '[null, "160"]', "incremental")
 
 
 def test_waiting_for_a_table_goes_on_when_its_source_begins_anew(house, wire, monkeypatch):
