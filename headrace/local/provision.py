@@ -15,7 +15,7 @@ from headrace.local.progress import say, step
 from headrace.local.server import Server
 from headrace.project import Job, Project
 
-FLINK = ("flink-jobmanager", "flink-taskmanager", "flink-gateway")
+FLINK = ("flink-zookeeper", "flink-jobmanager", "flink-taskmanager", "flink-gateway")
 _AT_ONCE = threading.Semaphore(2)  # SQL stream jobs that start at the same time: Flink mostly waits for itself
 ARRIVAL_SECONDS = 60.0  # how long `up` looks for the first landed rows; there may be none to land
 SNAPSHOT_SECONDS = 20.0  # how long after those it waits for all inputs of one view

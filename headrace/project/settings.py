@@ -140,8 +140,9 @@ PORTS = {
     "bus-3-controller": 46,
     "spark-master": 47,
     "spark-master-ui": 48,
+    "flink-zookeeper": 49,
 }
-SPAN = 49  # how many ports a project takes from `local.ports` on
+SPAN = 50  # how many ports a project takes from `local.ports` on
 
 
 def read_settings(path: Path) -> Settings:

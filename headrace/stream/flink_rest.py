@@ -12,6 +12,7 @@ from headrace.stream.mistakes import root_cause
 
 ENDED = {"FINISHED", "CANCELED", "FAILED"}  # Flink's spelling; SUSPENDED jobs come back
 _PAUSE = 0.1
+_TAKEN_UP = 30.0  # seconds
 
 
 class Flink:
@@ -57,10 +58,17 @@ class Flink:
         return self.parameter(job_id, "headrace.code")
 
     def parameter(self, job_id: str, name: str) -> str:
-        """A parameter that the job was submitted with ('' when it carries none of the name)."""
-        answer = self._send("GET", f"/jobs/{job_id}/config")
-        user = answer.json().get("execution-config", {}).get("user-config", {}) if answer.is_success else {}
-        return str(user.get(name, ""))
+        """A parameter that the job was submitted with ('' when it carries none of the name).
+
+        Waits for a job that a JobManager which was started anew is only taking up again: it tells none so far.
+        """
+        end = time.monotonic() + _TAKEN_UP
+        while True:
+            answer = self._send("GET", f"/jobs/{job_id}/config")
+            user = answer.json().get("execution-config", {}).get("user-config", {}) if answer.is_success else {}
+            if name in user or time.monotonic() > end or (self.job(job_id) or {}).get("state") != "INITIALIZING":
+                return str(user.get(name, ""))
+            time.sleep(_PAUSE)
 
     def checkpoints(self, job_id: str) -> dict[str, Any]:
         """Statistics: `counts`, and `latest` with the last completed, failed and restored one."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 CORE = (
     *("source-payments", "connect", "bus", "landing", "flink-jobmanager", "flink-taskmanager", "postgres", "spark"),
 )
-HELPERS = ("flink-gateway", "pulse", "airflow-scheduler", "airflow-api")  # no row goes through them
+HELPERS = ("flink-zookeeper", "flink-gateway", "pulse", "airflow-scheduler", "airflow-api")  # no row goes through them
 COMPONENTS = CORE + HELPERS
 SECONDS = ("bus-2", "flink-taskmanager-2", "landing-2", "spark-worker-1")  # that a cluster has beside them: CLUSTER=1
 ROAD = {"source-payments", "connect", "bus", "flink-jobmanager", "flink-taskmanager", "postgres"}  # of an alert

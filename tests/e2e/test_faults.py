@@ -19,7 +19,7 @@ from tests.e2e.company import Company
 # One at a time, in groups that are caught up and compared once: catching up costs more than the kills.
 GROUPS = {
     "capture and the road": ("source-orders", "source-payments", "connect", "bus", "landing"),
-    "alerts": ("flink-jobmanager", "flink-taskmanager", "flink-gateway"),
+    "alerts": ("flink-zookeeper", "flink-jobmanager", "flink-taskmanager", "flink-gateway"),
     "batch, serving, what is pulled, what looks on": (
         *("postgres", "spark", "pulse", "source-reviews", "source-areas", "partner"),
         *("airflow-api", "airflow-scheduler", "airflow-dags"),

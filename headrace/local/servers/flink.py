@@ -1,7 +1,8 @@
-"""Flink: JobManager, TaskManager and the SQL Gateway, from one configuration."""
+"""Flink: JobManager with its memory of jobs, TaskManager and the SQL Gateway, from one configuration."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from headrace.local import archive, probe
 from headrace.local.install import JARS, environment
 from headrace.local.server import LATE_C2, QUIET, TOKEN, Server
+from headrace.local.servers import zookeeper
 from headrace.project import Project
 
 HOME = JARS / "flink-home"
@@ -34,7 +36,7 @@ logger.coordinator.level = WARN
 
 
 def servers(project: Project) -> list[Server]:
-    """The three servers; the configuration is also what `flink run` needs in FLINK_CONF_DIR."""
+    """The servers; the configuration is also what `flink run` needs in FLINK_CONF_DIR."""
     a = project.addresses
     folder = conf_dir(project)
     files = {
@@ -59,23 +61,28 @@ def servers(project: Project) -> list[Server]:
     }
     # Without its own bind-port the gateway would take the JobManager's.
     endpoint = {"address": "127.0.0.1", "bind-address": "127.0.0.1", "port": gateway, "bind-port": gateway}
+    remembered = zookeeper.settings(project)
     return [
+        zookeeper.server(project, shared),
         Server(
             name="flink-jobmanager",
             command=(
                 str(HOME / "bin" / "jobmanager.sh"),
                 "start-foreground",
-                "-D",
-                f"{_METRICS}={ports['flink-metrics']}",
+                *_dynamic({_METRICS: ports["flink-metrics"], **remembered}),
             ),
             ports=ports,
+            needs=(zookeeper.NAME,),
             address=a.flink_rest,
             memory="0.6 GB",
             archive=archive.path("flink-jobmanager", [HOME]),
             ready=lambda: probe.http(f"{a.flink_rest}/overview"),
             **shared,
         ),
-        *(_task_manager(project, number, shared) for number in range(1, project.settings.local.task_managers + 1)),
+        *(
+            _task_manager(project, number, shared, remembered)
+            for number in range(1, project.settings.local.task_managers + 1)
+        ),
         Server(
             name="flink-gateway",
             command=(
@@ -93,20 +100,24 @@ def servers(project: Project) -> list[Server]:
     ]
 
 
-def _task_manager(project: Project, number: int, shared: dict[str, Any]) -> Server:
+def _dynamic(settings: dict[str, object]) -> Iterator[str]:
+    """Words of a command that set something for this server only."""
+    for name, value in settings.items():
+        yield from ("-D", f"{name}={value}")
+
+
+def _task_manager(project: Project, number: int, shared: dict[str, Any], remembered: dict[str, object]) -> Server:
     """The first listens where the ports of the project are; others take any free ones and tell the JobManager."""
     a, known = project.addresses, ("flink-taskmanager", "flink-data", "flink-taskmanager-metrics")
     ports = {name: a.port(name) for name in known} if number == 1 else {}
     settings = ("taskmanager.rpc.port", "taskmanager.data.port", _METRICS)
-    options = (
-        f"{setting}={ports.get(name, 0)}" for setting, name in zip(settings, known, strict=True) if ports or number > 1
-    )
+    options = {setting: ports.get(name, 0) for setting, name in zip(settings, known, strict=True)}
     return Server(
         name="flink-taskmanager" if number == 1 else f"flink-taskmanager-{number}",
         command=(
             str(HOME / "bin" / "taskmanager.sh"),
             "start-foreground",
-            *(word for option in options for word in ("-D", option)),
+            *_dynamic({**options, **remembered}),
         ),
         ports=ports,
         address=f"{SLOTS} slots",

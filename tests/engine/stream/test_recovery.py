@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 import time
 
@@ -83,11 +84,29 @@ def test_a_killed_task_manager(company, counted, until):
     assert restarts["payment_counts"] > 0
 
 
-def test_a_killed_job_manager_forgets_its_jobs_and_ensure_restores_them(company, counted, until):
+def test_a_killed_job_manager_takes_its_jobs_up_again(company, counted, until):
+    names = ("payment_counts", "large_failed_payment")
+    before = {r["job"]: r["flink_job_id"] for r in list_jobs(company.project)}
+    with Services(company) as services:
+        reached(company, until, services, 100)
+        company.kill("flink-zookeeper")  # it knows what it knew, too
+        reached(company, until, services, services.sent + 50)
+        company.kill("flink-jobmanager")
+        until(lambda: all(r["state"] == "RUNNING" for r in list_jobs(company.project)), LONG, "all jobs run")
+        reached(company, until, services, services.sent + 50)
+        for name in names:
+            done = stream.ensure(company.project, name)
+            assert (done["action"], done["state"], done["flink_job_id"]) == ("none", "RUNNING", before[name])
+    add_up(company, until, services)
+
+
+def test_a_job_manager_that_has_lost_its_jobs_and_ensure_restores_them(company, counted, until):
     names = ("payment_counts", "large_failed_payment")
     with Services(company) as services:
         reached(company, until, services, 100)
-        company.kill("flink-jobmanager")
+        shutil.rmtree(company.project.state / "flink" / "recovery")
+        for server in ("flink-zookeeper", "flink-jobmanager", "flink-taskmanager"):
+            company.kill(server)
         lost = lambda: all(r["state"] == "LOST" for r in list_jobs(company.project))  # noqa: E731
         until(lost, LONG, "status says that the jobs are lost")
         for name in names:

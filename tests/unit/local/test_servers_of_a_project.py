@@ -20,6 +20,7 @@ ALL = {
     "source-till",
     "bus",
     "connect",
+    "flink-zookeeper",
     "flink-jobmanager",
     "flink-taskmanager",
     "flink-gateway",
@@ -48,7 +49,7 @@ def test_everything_is_local_unless_it_has_an_address(local_project):
         ("spark: sc://spark:15002", {"spark"}),
         (
             "flink: {rest: 'http://f:8081', gateway: 'http://f:8083'}",
-            {"flink-jobmanager", "flink-taskmanager", "flink-gateway"},
+            {"flink-zookeeper", "flink-jobmanager", "flink-taskmanager", "flink-gateway"},
         ),
         ("serving: postgresql://headrace:${HEADRACE_SERVING_PASSWORD}@db:5432/headrace", {"postgres"}),
     ],
