@@ -1,8 +1,8 @@
 """Starts the DAG of a stream job that should run and doesn't, or runs with another code than its file has; stops a
 job whose file was taken away.
 
-Flink restarts failed tasks by itself. What it can't bring back (a JobManager that was killed, a job that somebody
-cancelled) is noticed here within seconds; the DAG's own schedule would take minutes. Only the DAG makes jobs run.
+Flink restarts failed tasks by itself. What it can't bring back (a job that somebody cancelled, a JobManager's memory
+that is gone) is noticed here within seconds; the DAG's own schedule would take minutes. Only the DAG makes jobs run.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A job that does not run is started at the view's cut with empty state, never from a savepoint: so there is no state
 from before an outage that could have expired in the middle of a chunk (CORRECTNESS 11). What it writes until it has
 caught up is less than what the speed table knows, and the table's trigger drops it (CORRECTNESS 10): a reader never
-sees a number go back. Flink's own failovers, when a task or a TaskManager dies, go on from a checkpoint as ever.
+sees a number go back. Flink's own failovers, when a task, a TaskManager or the JobManager dies, go on from a
+checkpoint as ever.
 """
 
 from __future__ import annotations

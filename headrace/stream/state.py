@@ -16,7 +16,7 @@ GIVEN_UP = ".given-up"  # no job is called so
 def newest(project: Project, job: Job, remembered: str) -> list[str]:
     """Paths to restore from, the newest first.
 
-    A JobManager that was killed forgets its jobs, but not their checkpoints: a folder with a `_metadata` is complete.
+    A job that was cancelled, or forgotten, leaves its checkpoints: a folder with a `_metadata` is complete.
     `remembered` is the path in ops.stream_jobs; on a cluster that is not ours it is all we know.
     """
     folder = checkpoints(project, job)

@@ -2,15 +2,19 @@
 
 A JobManager that was killed runs them again from there by itself, within the seconds that it takes to start; without,
 each job would have to be planned and submitted anew. It is the one that Flink carries in its own jar, for one machine.
+
+This bridges seconds, not nights: `up` begins without what an earlier `up` remembered, and starts jobs as ever. State of
+a live view's speed job from before a long outage may have expired in part (see headrace/stream/speed.py).
 """
 
 from __future__ import annotations
 
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
 
-from headrace.local import probe
+from headrace.local import ports, probe
 from headrace.local.install import JARS
 from headrace.local.server import FEW_ARENAS, SMALL, Server, properties
 from headrace.project import Project
@@ -51,7 +55,7 @@ def server(project: Project, shared: dict[str, Any]) -> Server:
         address=f"{HOST}:{port}",
         memory="0.1 GB",
         ready=lambda: _answers(port),
-        prepare=lambda: _private(_folder(project)),
+        prepare=lambda: _begin(_folder(project), project.addresses.port("flink-rpc")),
         **shared | {"environment": FEW_ARENAS, "files": {**shared["files"], file: properties(settings)}},
     )
 
@@ -83,8 +87,13 @@ def _folder(project: Project) -> Path:
     return project.state / "flink" / "recovery"
 
 
-def _private(folder: Path) -> None:
-    """For the owner only: a job's plan holds the password of its sink."""
+def _begin(folder: Path, job_manager: int) -> None:
+    """An empty folder, unless a JobManager runs that knows what is in it.
+
+    For the owner only: a job's plan holds the password of its sink.
+    """
+    if ports.free(job_manager):
+        shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
 
