@@ -126,10 +126,14 @@ _companies: list[Company] = []
 
 @pytest.fixture(scope="module")
 def company(
-    make_project: Callable[..., Project], platform: Callable[..., Project], until: Callable[..., Any]
+    request: pytest.FixtureRequest,
+    make_project: Callable[..., Project],
+    platform: Callable[..., Project],
+    until: Callable[..., Any],
 ) -> Company:
-    """One for the session, and another one when a file between stopped every server."""
-    if _companies and runs(_companies[-1].project):
+    """One for the session, and another one when a file between stopped every server, or when the file says that it
+    needs one in which nothing has happened (`NEW_COMPANY = True`)."""
+    if _companies and runs(_companies[-1].project) and not getattr(request.module, "NEW_COMPANY", False):
         return _companies[-1]
     stop_all()
     files = {}

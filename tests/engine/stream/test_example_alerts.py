@@ -6,6 +6,7 @@ import time
 
 from headrace.stream.watch import list_jobs
 
+NEW_COMPANY = True  # all alerts are looked at, whoever caused them
 JOBS = (
     "large_failed_payment",
     "failing_payments",
