@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import urlsplit
 
 from confluent_kafka import KafkaError, KafkaException
@@ -13,6 +14,7 @@ from headrace.project import Project, Source, Table
 
 PULLS = "headrace.pulls"
 CONTROLS = "headrace.controls"
+BROKERS_SECONDS, PAUSE = 60.0, 0.5  # how long brokers that start may take, and between two looks
 _DAY = 24 * 3600 * 1000  # ms
 # The cut of a live view is computed from append times, and the oldest usable cut needs its records (CORRECTNESS 5).
 TABLE = {
@@ -103,21 +105,29 @@ def ensure(project: Project, client: AdminClient | None = None) -> list[str]:
     """Creates the topics that are missing and repairs settings of the others; returns the names of the new ones.
 
     Idempotent, and safe when several processes do it at once. Never changes the number of partitions of a topic: that
-    would move keys to other partitions and lose their order. Raises HeadraceError when the bus does not answer.
+    would move keys to other partitions and lose their order. Waits a minute for brokers that a topic's replicas need.
+    Raises HeadraceError when the bus does not answer, or refuses a topic.
     """
     client = client or bus.admin(project)
     there = bus.partitions(project, client)
     topics = wanted(project)
     replicas = project.settings.replicas
-    missing = [NewTopic(t, n, replicas, config=config) for t, (n, config) in topics.items() if t not in there]
-    made = []
-    for name, future in client.create_topics(missing).items() if missing else ():
-        try:
-            future.result(timeout=30)
-            made.append(name)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise HeadraceError(f"topic {name} could not be created: {error.args[0].str()}") from error
+    missing = {t: NewTopic(t, n, replicas, config=config) for t, (n, config) in topics.items() if t not in there}
+    made, deadline = [], time.monotonic() + BROKERS_SECONDS
+    while missing:
+        early = {}
+        for name, future in client.create_topics(list(missing.values())).items():
+            try:
+                future.result(timeout=30)
+                made.append(name)
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code == KafkaError.INVALID_REPLICATION_FACTOR and time.monotonic() < deadline:
+                    early[name] = missing[name]
+                elif code != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise HeadraceError(f"topic {name} could not be created: {error.args[0].str()}") from error
+        missing = early
+        time.sleep(PAUSE if missing else 0)
     repair(client, {t: config for t, (_, config) in topics.items() if t in there})
     return made
 
