@@ -234,7 +234,7 @@ def change(number: int, table: str, chance: random.Random) -> tuple[bytes, bytes
 
 def own_project(folder: Path) -> Project:
     """A project with the topic as a captured table; the database itself is not needed."""
-    contract = (ROOT / "schemas" / "payments.yaml").read_text()
+    contract = alone((ROOT / "schemas" / "payments.yaml").read_text())
     tables = "".join(f"  {table}: payments.{table}\n" for table in TABLES)
     files = {
         "headrace.yml": yaml.safe_dump({"name": "landing", "local": {"ports": ports.suggestion(26000)}}),
@@ -246,6 +246,14 @@ def own_project(folder: Path) -> Project:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     return loaded(folder)
+
+
+def alone(contract: str) -> str:
+    """A contract without the checks that another table is needed for."""
+    found = yaml.safe_load(contract)
+    for column in found["schema"][0]["properties"]:
+        column["quality"] = [q for q in column.get("quality", []) if "references" not in q.get("implementation", {})]
+    return yaml.safe_dump(found, sort_keys=False)
 
 
 def loaded(root: Path) -> Project:
