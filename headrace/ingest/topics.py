@@ -112,23 +112,28 @@ def ensure(project: Project, client: AdminClient | None = None) -> list[str]:
     there = bus.partitions(project, client)
     topics = wanted(project)
     replicas = project.settings.replicas
-    missing = {t: NewTopic(t, n, replicas, config=config) for t, (n, config) in topics.items() if t not in there}
+    made = _create(client, [NewTopic(t, n, replicas, config=c) for t, (n, c) in topics.items() if t not in there])
+    repair(client, {t: config for t, (_, config) in topics.items() if t in there})
+    return made
+
+
+def _create(client: AdminClient, missing: list[NewTopic]) -> list[str]:
+    """Asks again for those that need a broker which has not registered yet; returns the names of the new ones."""
     made, deadline = [], time.monotonic() + BROKERS_SECONDS
     while missing:
-        early = {}
-        for name, future in client.create_topics(list(missing.values())).items():
+        early = set()
+        for name, future in client.create_topics(missing).items():
             try:
                 future.result(timeout=30)
                 made.append(name)
             except KafkaException as error:
                 code = error.args[0].code()
                 if code == KafkaError.INVALID_REPLICATION_FACTOR and time.monotonic() < deadline:
-                    early[name] = missing[name]
+                    early.add(name)
                 elif code != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise HeadraceError(f"topic {name} could not be created: {error.args[0].str()}") from error
-        missing = early
+        missing = [topic for topic in missing if topic.topic in early]
         time.sleep(PAUSE if missing else 0)
-    repair(client, {t: config for t, (_, config) in topics.items() if t in there})
     return made
 
 

@@ -66,7 +66,6 @@ def settings(project: Project) -> dict[str, object]:
     return {
         "high-availability.type": "zookeeper",
         "high-availability.zookeeper.quorum": f"{HOST}:{project.addresses.port(NAME)}",
-        # Plans of another version of Flink may not be readable: it starts with none, and `up` submits the jobs.
         "high-availability.cluster-id": "/2.2",
         "high-availability.storageDir": (_folder(project) / "plans").as_uri(),
         "high-availability.jobmanager.port": project.addresses.port("flink-rpc"),
