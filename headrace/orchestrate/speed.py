@@ -6,6 +6,7 @@ before it computes anything, so this starts the view's DAG.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from headrace.orchestrate import names
@@ -15,6 +16,7 @@ from headrace.orchestrate.watch import Parts
 from headrace.project import Project
 
 SUFFIXES = (".sql", ".py")
+NOTE_SECONDS = 60.0  # how often it is noted where each job is
 
 
 class SpeedJobs:
@@ -29,6 +31,7 @@ class SpeedJobs:
         self.airflow = Airflow(project)
         self.flink = Flink(project.addresses.flink_rest)
         self._stray: set[tuple[str, str]] = set()
+        self._noted = float("-inf")
         self._backoff = Backoff()
 
     def beat(self) -> None:
@@ -37,6 +40,9 @@ class SpeedJobs:
 
         running = speed.named(self.project, self.flink.jobs())
         self._stop(running)
+        if running and time.monotonic() - self._noted >= NOTE_SECONDS:
+            speed.note(self.project, running)
+            self._noted = time.monotonic()
         if not self.live:
             return
         missing = {n: v for n, v in self._published().items() if n in self.live and (n, v) not in running}

@@ -26,6 +26,11 @@ CREATE TABLE IF NOT EXISTS ops.stream_jobs (
   job text PRIMARY KEY, flink_job_id text, code_version text, state text, savepoint text, error text,
   updated_at timestamptz NOT NULL DEFAULT now());
 ALTER TABLE ops.stream_jobs ADD COLUMN IF NOT EXISTS shape text, ADD COLUMN IF NOT EXISTS note text;
+CREATE TABLE IF NOT EXISTS ops.speed_jobs (
+  view text NOT NULL, version text NOT NULL, flink_job_id text NOT NULL, sound_at timestamptz NOT NULL,
+  longest_outage double precision NOT NULL DEFAULT 0, PRIMARY KEY (view, version));
+COMMENT ON TABLE ops.speed_jobs IS
+  'Each speed job that was started, its newest checkpoint or begin that was seen, and its longest outage in seconds.';
 CREATE TABLE IF NOT EXISTS ops.dead_jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, kind text NOT NULL, error text NOT NULL,
   positions jsonb, replay_command text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz);

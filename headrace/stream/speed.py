@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, headers, markers, topics
 from headrace.project import Project
-from headrace.serve.database import locked
+from headrace.serve.database import connect, locked
 from headrace.sql.live import tables
 from headrace.sql.live.tree import View
-from headrace.stream import mistakes, offsets, speed_plan
+from headrace.stream import mistakes, offsets, outage, speed_plan
 from headrace.stream.flink_rest import Flink
 from headrace.stream.gateway import Gateway, StatementFailed
 from headrace.stream.speed_plan import Begin
@@ -28,13 +29,12 @@ from headrace.stream.speed_plan import Begin
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["Begin", "ensure", "reached", "running", "stop", "wait_until"]
+__all__ = ["Begin", "ensure", "named", "note", "reached", "running", "stop", "wait_until"]
 SETTLE_SECONDS = 60.0
 _POLL = 0.1
 # Flink tells the bus which offsets a checkpoint covers when its reader next wakes up: with the next record, or after
 # its poll of ten seconds. On a quiet topic a further marker wakes it, once a checkpoint (every 3 s) has had its time.
 NUDGE_SECONDS = 3.5
-_RUNS = {"RUNNING", "FINISHED"}
 
 
 def ensure(project: Project, view: View, begin: Begin) -> str:
@@ -60,11 +60,20 @@ def ensure(project: Project, view: View, begin: Begin) -> str:
 
 def stop(project: Project, name: str, version: str) -> None:
     """Cancels the speed job of a version of a view, if it runs, and removes its checkpoints. The tables stay."""
-    with locked(project, _lock(name, version)):
+    with locked(project, _lock(name, version)) as connection:
         flink = Flink(project.addresses.flink_rest)
         for job in flink.jobs(speed_plan.flink_name(project, name, version)):
             flink.cancel(job["jid"])
         _forget(project, name, version)
+        outage.forget(connection, name, version)
+
+
+def note(project: Project, running: Mapping[tuple[str, str], str]) -> None:
+    """Notes where the jobs `running` (see `named`) are, so that a later look knows how long one was down."""
+    flink = Flink(project.addresses.flink_rest)
+    with connect(project) as connection:
+        for job_id in running.values():
+            outage.longest(connection, flink, job_id)
 
 
 def running(project: Project) -> dict[tuple[str, str], str]:
@@ -130,26 +139,8 @@ def _unfit(flink: Flink, job: dict[str, Any], connection: psycopg.Connection, vi
     lost = f"SELECT EXISTS (SELECT 1 FROM {_table(connection, view)} WHERE lost AND chunk >= %s)"
     if _one(connection, lost, begin.since):
         return "state of it was lost"
-    seconds = outage(flink.job(job["jid"]) or {}, flink.checkpoints(job["jid"]), time.time())
+    seconds = outage.longest(connection, flink, job["jid"])
     return f"it was down for {seconds:.0f} s" if seconds > speed_plan.LONGEST_OUTAGE else ""
-
-
-def outage(job: dict[str, Any], checkpoints: dict[str, Any], now: float) -> float:
-    """Seconds that a job's state lay unused: since its last checkpoint where it does not run, or before the last
-    restore of one. A job without a checkpoint begins at the cut by itself: it has no state to lose.
-
-    `job` and `checkpoints` are Flink's answers, `now` in Unix seconds. Flink remembers the last ten checkpoints.
-    """
-    latest = checkpoints.get("latest") or {}
-    known = [*(checkpoints.get("history") or []), *filter(None, [latest.get("completed")])]
-    done = {c["id"]: c["latest_ack_timestamp"] / 1000 for c in known if c["status"] == "COMPLETED"}
-    restored = latest.get("restored") or {}
-    found = [0.0]
-    if restored.get("id") in done:
-        found.append(restored["restore_timestamp"] / 1000 - done[restored["id"]])
-    if done and not (job.get("state") == "RUNNING" and all(v["status"] in _RUNS for v in job.get("vertices", []))):
-        found.append(now - max(done.values()))
-    return max(found)
 
 
 def _only_run(flink: Flink, at_flink: str) -> dict[str, Any] | None:
@@ -176,6 +167,7 @@ def _start(project: Project, flink: Flink, connection: psycopg.Connection, view:
     except StatementFailed as error:
         reason, hint = mistakes.root_cause(error.trace), mistakes.masked(error.statement)
         raise HeadraceError(f"Flink refused a statement of the speed job of {view.name}: {reason}", hint=hint) from None
+    outage.begun(connection, view.name, tables.version(view), job_id)
     cause = flink.settled(job_id, SETTLE_SECONDS)
     if cause:
         flink.cancel(job_id)

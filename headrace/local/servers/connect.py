@@ -38,7 +38,7 @@ def server(project: Project) -> Server:
         "offset.storage.partitions": 1,
         "status.storage.partitions": 1,
         # A worker that was killed is missed for as long as its session; on a busy machine a live one must not be.
-        "session.timeout.ms": 10000,
+        "session.timeout.ms": 6000,
         "heartbeat.interval.ms": 2000,
         "rebalance.timeout.ms": 60000,
         "scheduled.rebalance.max.delay.ms": 2000,

@@ -287,3 +287,23 @@ def test_lost_state_is_found_and_made_good(company, live, until, monkeypatch):
     until(lambda: one.total() == (sent, Decimal(sent), False) or one.total()[0] < known, 30, "it is made good")
     assert one.total() == (sent, Decimal(sent), False)
     assert one.ensure() == "none"
+
+
+def test_an_outage_that_flink_no_longer_knows_of_is_noted(company, live, until):
+    one = live("speed_outage", BY_CITY, seconds=3600)
+    assert one.ensure() == "started"
+    first = one.job
+
+    def taken_up() -> None:
+        flink = Flink(company.project.addresses.flink_rest)
+        until(lambda: flink.checkpoints(first).get("latest", {}).get("completed"), 60, "a checkpoint is complete")
+        company.kill("flink-jobmanager")
+        until(lambda: flink.checkpoints(first).get("latest", {}).get("restored"), 60, "the job is taken up again")
+
+    taken_up()
+    assert (one.ensure(), one.job) == ("none", first)
+    with psycopg.connect(company.project.addresses.serving("writer"), autocommit=True) as connection:
+        connection.execute("UPDATE ops.speed_jobs SET sound_at = sound_at - interval '1 hour'")
+    taken_up()
+    assert one.ensure() == "started" and one.job != first
+    assert one.ensure() == "none"

@@ -24,6 +24,7 @@ class World:
         self.busy: set[str] = set()
         self.started: list[str] = []
         self.stopped: list[tuple[str, str]] = []
+        self.noted: list[float] = []
         self.away = False
 
     def jobs(self) -> list[dict[str, Any]]:
@@ -47,6 +48,7 @@ def world(monkeypatch) -> World:
     world = World()
     monkeypatch.setattr(backoff.time, "monotonic", lambda: world.seconds)
     monkeypatch.setattr("headrace.stream.speed.stop", lambda project, *one: world.stopped.append(one))
+    monkeypatch.setattr("headrace.stream.speed.note", lambda project, running: world.noted.append(world.seconds))
     monkeypatch.setattr(SpeedJobs, "_published", lambda self: world.versions)
     return world
 
@@ -114,3 +116,9 @@ def test_a_file_with_a_mistake_stops_nothing(jobs, world):
     for _ in range(3):
         one.beat()
     assert world.stopped == [] and world.started == []
+
+
+def test_where_jobs_are_is_noted_once_a_minute(jobs, world):
+    world.runs("headrace-live.clinic.visits_per_bed.v1")
+    after(jobs(), world, 180)
+    assert world.noted == [1000.0, 1060.0, 1120.0]

@@ -1,4 +1,4 @@
-"""What a speed job is run with, and when its state is too old. Engines run it in tests/engine/stream/test_speed.py."""
+"""What a speed job is run with. Engines run it in tests/engine/stream/test_speed.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headrace.sql.live.parse import compile_live
 from headrace.sql.live.tree import View
 from headrace.stream import speed, speed_plan
 from headrace.stream.plan import flink_name
-from headrace.stream.speed import Begin, outage
+from headrace.stream.speed import Begin
 
 JOINED = (
     "SELECT v.day, n.note, SUM(v.fee) AS fees, COUNT(*) AS n FROM visits v LEFT JOIN notes n ON n.id = v.id "
@@ -98,34 +98,3 @@ def test_a_speed_job_is_no_stream_job_by_its_name(desk):
         {"name": "headrace.clinic.fees", "jid": "y"},
     ]
     assert speed.named(desk, jobs) == {("fees", "0a"): "older"}
-
-
-RUNS = {"state": "RUNNING", "vertices": [{"status": "RUNNING"}]}
-RESTARTS = {"state": "RUNNING", "vertices": [{"status": "RUNNING"}, {"status": "SCHEDULED"}]}
-
-
-def checkpoint(number: int, at: float, status: str = "COMPLETED") -> dict:
-    return {"id": number, "status": status, "latest_ack_timestamp": at * 1000}
-
-
-@pytest.mark.parametrize(
-    ("job", "checkpoints", "seconds"),
-    [
-        (RUNS, {}, 0),
-        (RESTARTS, {"latest": {"completed": None}, "history": []}, 0),  # it begins at the cut by itself
-        (RUNS, {"latest": {"completed": checkpoint(1, 100)}}, 0),  # slow, not down
-        (RESTARTS, {"latest": {"completed": checkpoint(1, 100)}}, 900),
-        (RESTARTS, {"latest": {"completed": checkpoint(1, 100)}, "history": [checkpoint(2, 990, "FAILED")]}, 900),
-        (
-            RUNS,
-            {
-                "latest": {"completed": checkpoint(9, 999), "restored": {"id": 8, "restore_timestamp": 990_000}},
-                "history": [checkpoint(9, 999), checkpoint(8, 300)],
-            },
-            690,
-        ),
-        (RUNS, {"latest": {"completed": checkpoint(9, 999), "restored": {"id": 8, "restore_timestamp": 990_000}}}, 0),
-    ],
-)
-def test_how_long_state_lay_unused(job, checkpoints, seconds):
-    assert outage(job, checkpoints, 1000.0) == seconds
