@@ -19,7 +19,7 @@ COMPONENTS = CORE + HELPERS
 SECONDS = ("bus-2", "flink-taskmanager-2", "landing-2", "spark-worker-1")  # that a cluster has beside them: CLUSTER=1
 ROAD = {"source-payments", "connect", "bus", "flink-jobmanager", "flink-taskmanager", "postgres"}  # of an alert
 WRITERS = {"source-payments", "bus", "landing", "flink-jobmanager", "flink-taskmanager", "spark"}
-FAULTS = ("kill", "pause", "slow", "full disk", "cut", "clock")
+FAULTS = ("kill", "pause", "slow", "full disk", "cut", "reset", "clock")
 MOMENTS = ("any", "checkpoint begins", "checkpoint ended", "publish", "snapshot")
 
 
@@ -40,9 +40,7 @@ class Cell(NamedTuple):
             return self.fault in {"kill", "pause"} and not self.moment.startswith("checkpoint")
         if self.fault == "clock":
             return self.component == "landing"
-        if self.fault == "full disk":
-            return self.component in WRITERS
-        return self.fault != "cut" or self.component != "landing"  # nobody connects to it
+        return self.fault != "full disk" or self.component in WRITERS
 
 
 def every(cluster: bool = False) -> list[Cell]:

@@ -3,8 +3,7 @@
 * kill: SIGKILL, as a crash. pause: SIGSTOP of the server and its children, as a machine that hangs.
 * slow: it runs a tenth of the time, as on a disk or a processor that is all others'.
 * full disk: every write to a file that would grow past a few bytes fails (RLIMIT_FSIZE), as on a disk without space.
-* cut: its connections are ended again and again, as by a network that goes away. (A network name space of its own for
-  each server would drop packets instead; all servers share one loopback here.)
+* cut, reset: packets to and from it vanish, or its connections are ended again and again (`network.py`).
 * clock: the clock that a landing worker reads jumps an hour, forth and back.
 """
 
@@ -25,6 +24,7 @@ from headrace.ingest.wall_clock import AGAIN
 from headrace.local import debian, platform, supervise
 from headrace.local.install import environment
 from headrace.project import Project
+from tests.chaos import network
 from tests.chaos.cells import Cell
 
 SECONDS = 12.0  # that a fault lasts which is not a kill
@@ -41,7 +41,8 @@ def aim(project: Project, cell: Cell) -> Callable[[], None]:
 
 
 def heal(project: Project) -> None:
-    """Takes back what a trial that was cut off has left: servers that stand still, or may not write."""
+    """Takes back what a trial that was cut off has left: servers that stand still, may not write or are unheard."""
+    network.heal()
     for name, state in supervise.states(project).items():
         if state["pid"]:
             family = _family(project, name)
@@ -103,25 +104,6 @@ def _limit(family: list[psutil.Process], most: int) -> None:
             process.rlimit(psutil.RLIMIT_FSIZE, (most, psutil.RLIM_INFINITY))
         except psutil.Error:
             continue
-
-
-def _cut(family: list[psutil.Process]) -> None:
-    end, ended = time.monotonic() + SECONDS, 0
-    while time.monotonic() < end:
-        for port in {port for process in family for port in _connected(process)}:
-            command = ["ss", "-K", "-H", "state", "established", f"sport = :{port}"]
-            ended += len(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
-        time.sleep(TURN)
-    if not ended:
-        raise HeadraceError("no connection was cut: `ss -K` needs root, and a kernel that lets it")
-
-
-def _connected(process: psutil.Process) -> list[int]:
-    """Its own ports of its connections, those that it was called at and those that it calls from."""
-    try:
-        return [c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_ESTABLISHED]
-    except psutil.Error:
-        return []
 
 
 def _clock(project: Project, server: str) -> None:
@@ -190,5 +172,6 @@ FAULTS: dict[str, Callable[[list[psutil.Process]], None]] = {
     "pause": _pause,
     "slow": _slow,
     "full disk": _full,
-    "cut": _cut,
+    "cut": lambda family: network.cut(family, SECONDS),
+    "reset": lambda family: network.reset(family, SECONDS),
 }
