@@ -42,7 +42,7 @@ class Table:
     places: dict[int, int] = field(default_factory=dict)  # of each row: it stays in its partition
 
     def __post_init__(self) -> None:
-        self.bus = {"bootstrap.servers": self.project.addresses.bus}
+        self.bus = {"bootstrap.servers": self.project.addresses.bus, "log_level": 2}  # it lives longer than servers
         self.producer = Producer({**self.bus, "linger.ms": 1, "acks": "all"})
         self.table = self.project.table(self.name)
         self.partitions = self.project.settings.partitions

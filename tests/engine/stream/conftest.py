@@ -39,7 +39,9 @@ class Company:
     sent: dict[tuple[str, int], int] = field(default_factory=dict)  # (topic, partition) → offset after the last record
 
     def __post_init__(self) -> None:
-        self.producer = Producer({"bootstrap.servers": self.project.addresses.bus, "linger.ms": 1, "acks": "all"})
+        self.producer = Producer(
+            {"bootstrap.servers": self.project.addresses.bus, "linger.ms": 1, "acks": "all", "log_level": 2}
+        )
 
     def send(self, topic: str, value: Any, key: object = None, partition: int = -1, **headers: bytes) -> None:
         """One record; bytes go as they are, everything else as JSON."""
