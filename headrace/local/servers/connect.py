@@ -41,7 +41,7 @@ def server(project: Project) -> Server:
         "session.timeout.ms": 6000,
         "heartbeat.interval.ms": 2000,
         "rebalance.timeout.ms": 60000,
-        "scheduled.rebalance.max.delay.ms": 0,  # no other worker might come back: there is one
+        "scheduled.rebalance.max.delay.ms": 0,  # what a lost worker did is done by another, or by itself, at once
     }
     for topic in ("offset", "config", "status"):
         values[f"{topic}.storage.topic"] = f"headrace.connect-{topic}s"
