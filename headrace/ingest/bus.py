@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, wait
+from time import monotonic, sleep
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.errors import HeadraceError
@@ -13,6 +14,16 @@ from headrace.project import Project
 
 MAX_MESSAGE = 10 << 20  # bytes a topic accepts; landing quarantines rows long before that
 _QUIET = {"log_level": 2}  # librdkafka repeats "connection refused" for ever; callers say it once themselves
+# A partition's leader is being chosen again: a broker stood still, was killed, or is new. librdkafka gives these up.
+_MOVING = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+}
+_HIDDEN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED}
+_PAUSE = 0.1  # seconds until its partitions are asked again
 
 
 def settings(project: Project, **more: Any) -> dict[str, Any]:
@@ -44,28 +55,39 @@ def partitions(project: Project, client: AdminClient | None = None, timeout: flo
     return {name: len(topic.partitions) for name, topic in listed.items()}
 
 
-def topic_ids(client: AdminClient, topics: list[str], timeout: float = 10) -> dict[str, str]:
-    """Topic → its id, which changes when a topic is deleted and made anew; topics that aren't there are left out."""
+def topic_ids(project: Project, client: AdminClient, topics: list[str], timeout: float = 10) -> dict[str, str]:
+    """Topic → its id, which changes when a topic is deleted and made anew; topics that aren't there are left out.
+
+    Raises HeadraceError when the bus does not tell: a topic would else seem to be gone."""
     found = {}
     for name, future in _done(client.describe_topics(TopicCollection(topics), request_timeout=timeout)).items():
         try:
             found[name] = str(future.result(timeout=0).topic_id)
-        except KafkaException:
-            continue
+        except KafkaException as error:
+            if error.args[0].code() not in _HIDDEN:
+                raise unreachable(project, error) from error
     return found
 
 
-def ends(project: Project, topics: dict[str, int], client: AdminClient | None = None) -> dict[tuple[str, int], int]:
-    """(topic, partition) → offset after the last record, of topics given with their number of partitions."""
+def ends(
+    project: Project, topics: dict[str, int], client: AdminClient | None = None, timeout: float = 15
+) -> dict[tuple[str, int], int]:
+    """(topic, partition) → offset after the last record, of topics given with their number of partitions.
+
+    Partitions without a leader are asked again for `timeout` seconds. Raises HeadraceError without an answer.
+    """
     asked: Any = {TopicPartition(t, p): OffsetSpec.latest() for t, n in topics.items() for p in range(n)}
     if not asked:
         return {}
-    client = client or admin(project)
-    try:
-        listed = _done(client.list_offsets(asked, request_timeout=15))
-        return {(tp.topic, tp.partition): future.result(timeout=0).offset for tp, future in listed.items()}
-    except KafkaException as error:
-        raise unreachable(project, error) from error
+    client, deadline = client or admin(project), monotonic() + timeout
+    while True:
+        try:
+            listed = _done(client.list_offsets(asked, request_timeout=timeout))
+            return {(tp.topic, tp.partition): future.result(timeout=0).offset for tp, future in listed.items()}
+        except KafkaException as error:
+            if error.args[0].code() not in _MOVING or monotonic() > deadline:
+                raise unreachable(project, error) from error
+        sleep(_PAUSE)
 
 
 def _done(futures: dict[Any, Future[Any]]) -> dict[Any, Future[Any]]:
@@ -80,8 +102,6 @@ def read_to_end(project: Project, topic: str, timeout: float = 30, since: int = 
 
     Raises HeadraceError when it takes longer than `timeout` seconds.
     """
-    import time
-
     count = partitions(project).get(topic, 0)
     consumer = Consumer(
         settings(
@@ -95,9 +115,9 @@ def read_to_end(project: Project, topic: str, timeout: float = 30, since: int = 
     )
     try:
         consumer.assign([TopicPartition(topic, p, since) for p in range(count)])
-        records, open_, deadline = [], set(range(count)), time.monotonic() + timeout
+        records, open_, deadline = [], set(range(count)), monotonic() + timeout
         while open_:
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise HeadraceError(f"topic {topic} could not be read to its end within {timeout:.0f} s")
             for message in consumer.consume(1000, 0.05):
                 error = message.error()

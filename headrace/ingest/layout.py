@@ -29,7 +29,7 @@ class Layout:
         there = bus.partitions(self.project, self.admin)
         wanted = {t.topic: t for t in self.project.tables.values() if t.topic in there}
         names = sorted([*wanted, *self._strangers(there)])
-        ids = bus.topic_ids(self.admin, names) if names else {}
+        ids = bus.topic_ids(self.project, self.admin, names) if names else {}
         anew = any(self._ids.get(name, id) != id for name, id in ids.items())
         # One may be assigned before it is seen here: its table must know of it, or nobody asks for its position.
         anew |= any(self._partitions.get(name, there[name]) != there[name] for name in names)

@@ -45,7 +45,7 @@ class Ingestion:
         client = self._client = self._client or bus.admin(project)
         there = bus.partitions(project, client)
         ends = bus.ends(project, {topic: there[topic] for topic in tables if topic in there}, client)
-        ids = bus.topic_ids(client, sorted(tables.keys() & there.keys()))
+        ids = bus.topic_ids(project, client, sorted(tables.keys() & there.keys()))
         # Of a topic that was made anew nothing is landed.
         same = {topic: name for topic, name in tables.items() if landing.topic_id(project, name) == ids.get(topic)}
         landed = {(t, p): at for t, name in same.items() for p, at in landing.positions(project, name).items()}

@@ -96,7 +96,9 @@ def _topics(project: Project, sources: tuple[Source, ...]) -> tuple[dict[str, di
     try:
         client = bus.admin(project)
         there = [name for name in names if name in bus.partitions(project, client, timeout=5)]
-        return (topics.configurations(client, there), bus.topic_ids(client, there), "") if there else ({}, {}, "")
+        if not there:
+            return {}, {}, ""
+        return topics.configurations(client, there), bus.topic_ids(project, client, there), ""
     except HeadraceError as error:
         return {}, {}, error.problems[0].message
 

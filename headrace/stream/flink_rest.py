@@ -135,6 +135,11 @@ class Flink:
             raise HeadraceError(f"Flink's JobManager does not answer at {self.address}: {error}", hint=hint) from error
 
 
+def at_work(job: dict[str, Any]) -> bool:
+    """Whether every task of a job, as `Flink.job` tells of it, runs or has done its work."""
+    return all(vertex["status"] in {"RUNNING", "FINISHED"} for vertex in job.get("vertices", []))
+
+
 def _reason(answer: httpx.Response) -> str:
     try:
         errors = answer.json().get("errors", [])

@@ -9,12 +9,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from headrace.stream.flink_rest import Flink
+from headrace.stream.flink_rest import Flink, at_work
 
 if TYPE_CHECKING:
     import psycopg
-
-_RUNS = {"RUNNING", "FINISHED"}
 
 
 def begun(connection: psycopg.Connection, view: str, version: str, job_id: str) -> None:
@@ -60,7 +58,7 @@ def outage(job: dict[str, Any], checkpoints: dict[str, Any], noted: float, now: 
     if restored and (before := done.get(restored["id"], noted)):
         found.append(restored["restore_timestamp"] / 1000 - before)
     newest = max([noted, *done.values()])
-    if newest and not (job.get("state") == "RUNNING" and all(v["status"] in _RUNS for v in job.get("vertices", []))):
+    if newest and not (job.get("state") == "RUNNING" and at_work(job)):
         found.append(now - newest)
     return max(found)
 

@@ -10,7 +10,7 @@ from headrace.project import Project
 from headrace.serve import ops
 from headrace.serve.database import connect
 from headrace.stream import plan, record, speed
-from headrace.stream.flink_rest import Flink
+from headrace.stream.flink_rest import Flink, at_work
 
 _LATE = "numLateRecordsDropped"
 
@@ -100,7 +100,7 @@ def _health(flink: Flink, job_id: str) -> dict[str, object]:
         at = done.get("latest_ack_timestamp")
         restarts = int(float(metrics[0]["value"])) if metrics else 0
         late = sum(_late(flink, job_id, vertex["id"]) for vertex in details["vertices"])
-        settled = all(v["status"] in {"RUNNING", "FINISHED"} for v in details["vertices"])
+        settled = at_work(details)
         state = {} if settled or details.get("state") != "RUNNING" else {"state": "STARTING"}
         error = "" if settled else flink.failure(job_id)
     except HeadraceError as error:

@@ -29,10 +29,11 @@ is set).
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -127,6 +128,30 @@ def stop_all() -> None:
     while _started:
         local.down(_started.popitem()[1])
     _running.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure comes with how busy the machine was, and with what the servers had to complain about last."""
+    report = yield
+    if report.failed:
+        report.sections.append(
+            ("The machine", f"processes that want to run, over 1, 5 and 15 minutes: {os.getloadavg()}")
+        )
+        report.sections += [section for project in _started.values() for section in _complaints(project)]
+    return report
+
+
+def _complaints(project: Project, lines: int = 5) -> Iterator[tuple[str, str]]:
+    from headrace.local import supervise
+
+    for path in sorted(supervise.log(project, "any").parent.glob("*.log")):
+        said = [line[:200] for line in supervise.tail(project, path.stem, 1000).splitlines() if _COMPLAINT.search(line)]
+        if said:
+            yield f"{project.root.name}: {path.stem}", "\n".join(said[-lines:])
+
+
+_COMPLAINT = re.compile(r"\b(WARN|ERROR|FATAL|PANIC|exited|session has timed out)\b")
 
 
 @pytest.fixture(scope="session")

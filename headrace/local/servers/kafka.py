@@ -74,8 +74,9 @@ def _server(project: Project, name: str, number: int) -> Server:
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": 0,
-        # One that was killed is let in again when its session is over: the default is nine seconds, a start takes two.
-        "broker.session.timeout.ms": 4_000,
+        # One that was killed is let in again when its session is over: after nine by default. With four, a broker on
+        # a busy machine missed them while it lived, and its clients had to look for their partitions' leader again.
+        "broker.session.timeout.ms": 6_000,
         "broker.heartbeat.interval.ms": 1_000,
         # Sizes for one machine: the defaults would take 128 MB of heap for the cleaner and 20 MB of disk per partition.
         "log.cleaner.dedupe.buffer.size": 8_388_608,

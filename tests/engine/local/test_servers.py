@@ -47,9 +47,9 @@ def test_a_killed_server_comes_back(shared, until):
     for name in ("bus", "source-shop", "source-till"):
         pid = supervise.states(project)[name]["pid"]
         os.kill(pid, signal.SIGKILL)
-        until(lambda n=name, p=pid: supervise.states(project)[n]["pid"] not in (0, p), 20, f"{name} has a new process")
+        until(lambda n=name, p=pid: supervise.states(project)[n]["pid"] not in (0, p), 60, f"{name} has a new process")
         (server,) = [s for s in chosen(project, None) if s.name == name]
-        until(lambda s=server: s.ready() or True, 40, f"{name} answers again")
+        until(lambda s=server: s.ready() or True, 120, f"{name} answers again")
 
 
 def test_up_again_changes_nothing(shared):
