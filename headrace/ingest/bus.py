@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 from time import monotonic, sleep
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.errors import HeadraceError
@@ -88,6 +88,18 @@ def ends(
             if error.args[0].code() not in _MOVING or monotonic() > deadline:
                 raise unreachable(project, error) from error
         sleep(_PAUSE)
+
+
+def committed(client: AdminClient, partitions: list[tuple[str, int]], timeout: float = 5) -> dict[tuple[str, int], int]:
+    """(topic, partition) → offset after the last record that readers of committed records may have. Those whose leader
+    does not tell are left out."""
+    asked: Any = {TopicPartition(t, p): OffsetSpec.latest() for t, p in partitions}
+    if not asked:
+        return {}
+    level = IsolationLevel.READ_COMMITTED
+    listed = _done(client.list_offsets(asked, isolation_level=level, request_timeout=timeout))
+    told = {tp: future.result(timeout=0) for tp, future in listed.items() if not future.exception(timeout=0)}
+    return {(tp.topic, tp.partition): result.offset for tp, result in told.items()}
 
 
 def _done(futures: dict[Any, Future[Any]]) -> dict[Any, Future[Any]]:

@@ -19,6 +19,7 @@ from headrace.ingest import bus, changes, headers, topics
 from headrace.ingest.decode import WrongTimestamp
 from headrace.ingest.lane import Lane
 from headrace.ingest.layout import Layout
+from headrace.ingest.stalls import Stalls
 from headrace.ingest.wall_clock import WallClock
 from headrace.lake import landing
 from headrace.project import Project, load
@@ -33,6 +34,7 @@ REPORT = 30.0
 RETRY = 15.0  # seconds until a stopped topic is tried again
 _SETTINGS = {
     "isolation_level": "read_committed",
+    "enable_partition_eof": True,  # for Stalls
     "enable_auto_commit": False,  # positions are the lake's
     "auto_offset_reset": "error",  # a log that starts after our position has lost records: never skip them in silence
     "partition_assignment_strategy": "roundrobin",
@@ -71,6 +73,7 @@ class Worker:
         self._drained = False  # what was there is read: a moment's wait before more is asked for
         self._away = ""
         self._retry_at = 0.0
+        self._stalls = Stalls()
         self._said: dict[str, str] = {}  # topic → why it stopped, as logged last
         self._counts = [0, 0]
         self._reported = time.monotonic()
@@ -115,10 +118,13 @@ class Worker:
         else:
             return False
         self._back()
+        self._join()
+        return True
+
+    def _join(self) -> None:
         settings = bus.settings(self.project, group_id=group(self.project), **_SETTINGS) | {"error_cb": self._error}
         self._consumer = Consumer(settings)
         self._subscribe()
-        return True
 
     def _subscribe(self) -> None:
         if self._layout.lanes:
@@ -158,6 +164,7 @@ class Worker:
                 seats += [TopicPartition(topic, p, lane.position(p)) for p in mine]
             except (HeadraceError, DeltaError, OSError) as error:
                 self._stop_lane(lane, error)
+        self._stalls.seated(seats)
         self._consumer.assign(seats)  # a stopped or paused topic stays ours, but is not read
         if paused := sorted(self._layout.paused & {topic for topic, _ in self._assigned}):
             self._say(f"paused: {', '.join(paused)}")
@@ -188,7 +195,9 @@ class Worker:
                 self._bytes += len(message.value() or b"")
                 if not self._urgent and message.key() is None and self._awaited(message):
                     self._urgent = True
-            elif error.code() != KafkaError._PARTITION_EOF:
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._stalls.ended(message)
+            else:
                 self._failed(message, error)
         if grouped:
             self._back()
@@ -280,6 +289,7 @@ class Worker:
                 resubscribe, reseat = self._layout.reload(self.project)
             else:
                 resubscribe, reseat = self._layout.look()
+            stalled = self._stalls.look(self._consumer, self._layout.admin, time.monotonic())
         except (HeadraceError, KafkaException) as error:
             self._gone(error)
             return
@@ -287,6 +297,11 @@ class Worker:
         if resubscribe:
             self._flush()
             self._subscribe()
+        elif stalled:
+            self._say(f"{stalled}: reading again")
+            self._flush()
+            self._consumer.close()
+            self._join()
         elif reseat or (self._retry_at and time.monotonic() >= self._retry_at):
             self._retry_at = 0.0
             self._flush()

@@ -7,12 +7,13 @@ import random
 import signal
 import time
 from collections import Counter
+from threading import Thread
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
-from headrace.ingest import bus, markers, topics
+from headrace.ingest import bus, markers, stalls, topics, worker
 from headrace.lake import landing
 from headrace.project import Project, load
 
@@ -194,3 +195,27 @@ def test_a_stopped_worker_leaves_the_group_at_once(events, work, landed, until) 
     send(events, events.tables["things"].topic, range(50, 60))
     until(lambda: len(landed(events, "things")) == 60, 40, "the next one landed")
     assert time.monotonic() - began < 14  # the session of a member that did not leave lasts 15 s
+
+
+def test_partitions_that_the_client_stops_reading_are_read_again(
+    events, monkeypatch, on_bus, landed, all_landed, until
+) -> None:
+    # Nobody can make the client wait for a leader for ever: it is told behind the worker's back to read no more.
+    monkeypatch.setattr(stalls, "ANEW", 3.0)
+    monkeypatch.setattr(worker, "LOOK", 0.5)
+    topic = events.tables["things"].topic
+    reader = worker.Worker(events)
+    thread = Thread(target=reader.run)
+    thread.start()
+    try:
+        send(events, topic, range(100))
+        targets = markers.write(events, [topic], "before")
+        until(lambda: all_landed(events, targets), 60, "the first rows are landed")
+        reader._consumer.pause(reader._consumer.assignment())
+        send(events, topic, range(100, 200))
+        targets = markers.write(events, [topic], "after")
+        until(lambda: all_landed(events, targets), 60, "the next rows are landed")
+    finally:
+        reader.stop()
+        thread.join()
+    assert same(landed(events, "things"), on_bus(events, topic))
