@@ -26,13 +26,17 @@ from headrace.pulls.transaction import SECONDS, fenced, send, transaction
 _TRANSACTION_MS = 600_000
 
 
+class Overtaken(HeadraceError):
+    """Another pull of the source has begun since; it may still be at work, or have been killed."""
+
+
 def pull(project: Project, source: Source, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """Pulls a cron source once; returns {"source", "tables": {table: rows}, "skipped": [reason], "paused": [table]}.
 
     Guarantee: each row of a file, query result or answer is on the bus once, whenever the pull is killed or repeated;
     a file that can't be read is named in `skipped` and pulled when it can, a paused table in `paused`. Raises
-    HeadraceError when the bus is away, and when tables could not be pulled: after the others were, with one problem for
-    each.
+    Overtaken when another pull of the source begins meanwhile, HeadraceError when the bus is away, and when tables
+    could not be pulled: after the others were, with one problem for each.
     """
     if source.mode != "cron":
         raise HeadraceError(f"source {source.name!r} is not pulled: its changes come by themselves", place=source.place)
@@ -70,7 +74,7 @@ def pull(project: Project, source: Source, say: Callable[[str], None] = lambda t
             result["skipped"] += report.skipped
     except KafkaException as error:
         if fenced(error):
-            raise HeadraceError(f"another pull of source {source.name!r} has begun: this one gave way") from error
+            raise Overtaken(f"another pull of source {source.name!r} has begun: this one gave way") from error
         raise bus.unreachable(project, error) from error
     if failed:
         raise HeadraceError(*dict.fromkeys(failed), *(f"not pulled: {reason}" for reason in result["skipped"]))

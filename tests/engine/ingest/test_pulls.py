@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 import pymysql
 import pytest
 
+from headrace.audit import flow
 from headrace.errors import HeadraceError
 from headrace.ingest import bus, connectors, topics
 from headrace.project import Project
-from headrace.pulls.pull import pull
+from headrace.pulls import pull as pulls
+from headrace.pulls.pull import Overtaken, pull
 
 COLUMNS = {"id": "integer!", "tier": "string", "points": "integer", "seen_at": "timestamp!"}
 PRICES = {"dish": "string!", "price": "decimal(6,2)!", "valid_from": "date!"}
@@ -147,3 +149,28 @@ def test_a_source_that_is_not_pulled_or_not_there_is_an_error(pulled, members) -
         pull(pulled, pulled.source("pull_club"))
     members.execute("CREATE TABLE pull_members (id bigint, seen_at datetime)")
     assert connectors.ensure(pulled) == []  # nothing here is captured
+
+
+def test_wait_pulls_again_what_another_pull_overtook(pulled, on_bus, monkeypatch) -> None:
+    source, real, said = pulled.source("pull_lists"), pulls._deliver, []
+
+    def write(dish: str) -> None:
+        (pulled.root / "lists" / f"{dish}.csv").write_text(f"dish,price,valid_from\n{dish},7.50,2026-01-01\n")
+
+    def overtaken(*arguments):  # Airflow's pull begins while this one is at its first row
+        monkeypatch.setattr(pulls, "_deliver", real)
+        pull(pulled, source)
+        write("manti")
+        return real(*arguments)
+
+    write("plov")
+    monkeypatch.setattr(pulls, "_deliver", overtaken)
+    with pytest.raises(Overtaken, match="gave way"):
+        pull(pulled, source)
+    monkeypatch.setattr(pulls, "_deliver", overtaken)
+    write("lagman")
+    flow._pull(pulled, source, time.monotonic() + 60, said.append)
+    assert said == ["another pull of pull_lists has begun: once more"]
+    values = [record.value() for record in on_bus(pulled, "pull_lists.pull_prices")]
+    assert [sum(dish in value for value in values) for dish in (b"plov", b"lagman")] == [1, 1]
+    assert any(b"manti" in value for value in values)
