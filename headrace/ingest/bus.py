@@ -22,8 +22,8 @@ _MOVING = {
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.OFFSET_NOT_AVAILABLE,
 }
-_HIDDEN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 _PAUSE = 0.1  # seconds until its partitions are asked again
+_ABSENT = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED}  # for us, at least
 
 
 def settings(project: Project, **more: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def topic_ids(project: Project, client: AdminClient, topics: list[str], timeout:
         try:
             found[name] = str(future.result(timeout=0).topic_id)
         except KafkaException as error:
-            if error.args[0].code() not in _HIDDEN:
+            if error.args[0].code() not in _ABSENT:
                 raise unreachable(project, error) from error
     return found
 

@@ -39,7 +39,7 @@ class Stalls:
         self._reached[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0)
 
     def look(self, consumer: Any, client: AdminClient, now: float) -> str:
-        """The partition because of which a new consumer should take over, or ''; `now` in seconds that only tick.
+        """Why a new consumer should take over, in words, or ''; `now` in seconds that only tick.
 
         Ends the process when that has not helped for long: for one that may be killed at any point.
         """
@@ -55,7 +55,7 @@ class Stalls:
         behind = {one: same[one] for one, end in ends.items() if end > positions[one]}
         self._still = {one: behind.get(one, (at, now)) for one, at in positions.items()}
         worst = min(behind, key=lambda one: behind[one][1], default=("", 0))
-        seconds = now - self._still[worst][1] if behind else 0.0
+        seconds = now - behind[worst][1] if behind else 0.0
         if seconds >= LEAVE:
             print(f"{_named(worst)} has not been read for {seconds:.0f} s: starting anew", flush=True)
             os._exit(AGAIN)

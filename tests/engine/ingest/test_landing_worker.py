@@ -219,3 +219,32 @@ def test_partitions_that_the_client_stops_reading_are_read_again(
         reader.stop()
         thread.join()
     assert same(landed(events, "things"), on_bus(events, topic))
+
+
+def test_ends_of_transactions_are_not_waited_for(events, monkeypatch, landed, until) -> None:
+    monkeypatch.setattr(stalls, "ANEW", 2.0)
+    monkeypatch.setattr(worker, "LOOK", 0.5)
+    looks: list[str] = []
+    real = stalls.Stalls.look
+    monkeypatch.setattr(stalls.Stalls, "look", lambda *given: looks.append(real(*given)) or looks[-1])
+    topic = events.tables["things"].topic
+    reader = worker.Worker(events)
+    thread = Thread(target=reader.run)
+    thread.start()
+    try:
+        producer = Producer(bus.producer_settings(events, transactional_id=topic))
+        producer.init_transactions(30)
+        for first, end in ((0, producer.commit_transaction), (50, producer.abort_transaction)):
+            producer.begin_transaction()
+            for number in range(first, first + 50):
+                row = {"id": number, "note": "", "paid": "1.50", "left_at": "2026-01-01T00:00:00Z"}
+                producer.produce(topic, json.dumps(row), str(number))
+            producer.flush(30)
+            end(30)
+        until(lambda: len(landed(events, "things")) == 50, 60, "what was committed is landed")
+        begun = len(looks)
+        until(lambda: len(looks) > begun + 10, 60, "it has looked for longer than it waits")
+    finally:
+        reader.stop()
+        thread.join()
+    assert set(looks) == {""}
